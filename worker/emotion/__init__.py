@@ -1,0 +1,31 @@
+"""How a voice sounds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from worker.audio import Samples
+
+ENGINES = {"prosody": "worker.emotion.prosody:Prosody"}
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """What an engine hears in one window of voiced speech. An engine leaves out what it does not know."""
+
+    arousal: float | None
+    """From -1, calm, to 1, lively."""
+    confidence: float
+    """From 0 to 1; how far the engine trusts this answer."""
+    valence: float | None = None
+    """From -1, unpleasant, to 1, pleasant."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Probability of each category, for engines that name categories."""
+
+
+class EmotionModel(Protocol):
+    """A model in this process; `Batcher(model.predict)` makes it awaitable. The speaker keeps the state."""
+
+    def predict(self, batch: Sequence[tuple[Samples, Any]]) -> list[tuple[Emotion, Any]]:
+        """For each (window of mono 16 kHz samples, the speaker's state or None at first): (Emotion, next state)."""
+        ...

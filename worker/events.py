@@ -1,0 +1,241 @@
+"""Everything the worker can say: the contract with every listener."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import Field
+
+PREFIX = "io.undertone."
+
+Seconds: TypeAlias = Annotated[float, Field(description="Seconds on the room's clock, from media timestamps.")]
+Speaker: TypeAlias = Annotated[str, Field(description="A pseudonym, stable for one person in one room.")]
+Unit: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Signed: TypeAlias = Annotated[float, Field(ge=-1, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerJoined:
+    """A person is in the room."""
+
+    type: ClassVar[str] = "speaker.joined.v1"
+    at: Seconds
+    speaker: Speaker
+    name: str
+    """The display name; personal data, never logged."""
+    generation: int = 1
+    """Rises each time the same person connects anew."""
+    analysed: bool = True
+    """False when this person's sound is forwarded but never decoded by the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerLeft:
+    """A person is no longer in the room."""
+
+    type: ClassVar[str] = "speaker.left.v1"
+    at: Seconds
+    speaker: Speaker
+    reason: str = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerMuted:
+    """A person switched their microphone off."""
+
+    type: ClassVar[str] = "speaker.muted.v1"
+    at: Seconds
+    speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerUnmuted:
+    """A person switched their microphone on again."""
+
+    type: ClassVar[str] = "speaker.unmuted.v1"
+    at: Seconds
+    speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """An utterance began at `at`, which lies a little before this was certain."""
+
+    type: ClassVar[str] = "speech.started.v1"
+    at: Seconds
+    speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The utterance that began at `started` ended at `at`, which lies the minimum silence before this was certain."""
+
+    type: ClassVar[str] = "speech.ended.v1"
+    at: Seconds
+    speaker: Speaker
+    started: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionEstimated:
+    """How a voice sounded over the smoothed windows that end at `at`."""
+
+    type: ClassVar[str] = "emotion.estimated.v1"
+    at: Seconds
+    speaker: Speaker
+    window_start: Seconds
+    arousal: Signed | None
+    """From -1, calm, to 1, lively; for `prosody` relative to this speaker's own usual."""
+    valence: Signed | None
+    """From -1, unpleasant, to 1, pleasant; null when the engine does not hear it."""
+    scores: Mapping[str, Unit]
+    """Probability of each category; empty for engines that name none."""
+    confidence: Unit
+    provisional: bool
+    """True for a first answer made from less speech than a full window."""
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionAbstained:
+    """There was speech, and the engine does not know how it sounds."""
+
+    type: ClassVar[str] = "emotion.abstained.v1"
+    at: Seconds
+    speaker: Speaker
+    window_start: Seconds
+    reason: str
+    """`unsure`, or `learning` while the speaker's own baseline is not known yet."""
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionUnavailable:
+    """There was speech, and the engine failed; its error code is the reason."""
+
+    type: ClassVar[str] = "emotion.unavailable.v1"
+    at: Seconds
+    speaker: Speaker
+    window_start: Seconds
+    reason: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One speaker's part of the talking."""
+
+    seconds: Annotated[float, Field(ge=0)]
+    share: Unit
+    """Of all speakers' seconds together; 0 while nobody has spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkTime:
+    """How long everyone has spoken since the room opened; said once a second."""
+
+    type: ClassVar[str] = "talk_time.v1"
+    at: Seconds
+    speakers: Mapping[str, Talk]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOpened:
+    """The worker began to listen."""
+
+    type: ClassVar[str] = "room.opened.v1"
+    at: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """The worker stopped listening."""
+
+    type: ClassVar[str] = "room.closed.v1"
+    at: Seconds
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The events with these sequence numbers did not reach this listener and will not."""
+
+    type: ClassVar[str] = "gap.v1"
+    at: Seconds
+    from_seq: int
+    to_seq: int
+
+
+Event: TypeAlias = (
+    SpeakerJoined
+    | SpeakerLeft
+    | SpeakerMuted
+    | SpeakerUnmuted
+    | SpeechStarted
+    | SpeechEnded
+    | EmotionEstimated
+    | EmotionAbstained
+    | EmotionUnavailable
+    | TalkTime
+    | RoomOpened
+    | RoomClosed
+    | Gap
+)
+
+EVENTS: tuple[type[Any], ...] = Event.__args__
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event with what every listener needs around it; CloudEvents 1.0 attribute names."""
+
+    event: Event
+    room: str
+    seq: int
+    """Rises by one per event of a room and epoch; a hole is always announced by a Gap."""
+    epoch: int
+    """Which run of the worker numbered this; rises when a room is opened anew."""
+    time: datetime
+    """Wall-clock time of the event's `at`."""
+    _text: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        data = asdict(self.event)
+        return {
+            "specversion": "1.0",
+            "id": f"{self.room}:{self.epoch}:{self.seq}",
+            "source": f"/rooms/{self.room}",
+            "type": PREFIX + self.event.type,
+            **({"subject": data["speaker"]} if "speaker" in data else {}),
+            "time": self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            "seq": self.seq,
+            "epoch": self.epoch,
+            "data": data,
+        }
+
+    def as_json(self) -> str:
+        """One line of JSON; made once, however many listeners there are."""
+        if not self._text:
+            self._text.append(json.dumps(self.as_dict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+        return self._text[0]
+
+    def gap_since(self, last: int) -> "Envelope":
+        """The Gap that stands for every event between `last` and this one."""
+        gap = Gap(at=self.event.at, from_seq=last + 1, to_seq=self.seq - 1)
+        return Envelope(gap, self.room, self.seq - 1, self.epoch, self.time)
+
+
+class Numbering:
+    """Puts a room's events into envelopes, in order and without holes."""
+
+    def __init__(self, room: str, epoch: int, started: datetime) -> None:
+        self.last = 0
+        self._room, self._epoch, self._started = room, epoch, started
+
+    def wrap(self, event: Event) -> Envelope:
+        self.last += 1
+        time = self._started + timedelta(seconds=event.at)
+        return Envelope(event, self._room, self.last, self._epoch, time)

@@ -1,0 +1,1 @@
+"""What the worker may hear, say and keep."""

@@ -1,0 +1,51 @@
+"""Where voices come from: one file per platform."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from worker.audio import AudioChunk
+from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+
+ROOMS = {
+    "embedded": "worker.rooms.embedded:EmbeddedRoom",
+    "replay": "worker.rooms.replay:ReplayRoom",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The room's clock: every sound before `at` seconds has been given."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerJoined:
+    """Someone who can be sent messages has arrived and needs the snapshot first."""
+
+    listener: str
+
+
+RoomItem: TypeAlias = SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmuted | AudioChunk | Tick | ListenerJoined
+
+
+class Room(Protocol):
+    """A place with speakers. The end of iteration means that the room closed; trouble is a RoomError."""
+
+    name: str
+    started: datetime
+    """Wall-clock time of second 0 on the room's clock."""
+    lockstep: bool
+    """True when the room waits for its listener: everything before a Tick is answered before more is asked for."""
+
+    def __aiter__(self) -> AsyncIterator[RoomItem]: ...
+
+    async def send(self, message: str, to: str | None = None) -> bool:
+        """Give a message to one listener, or to all. False when a listener could not take it."""
+        ...
+
+    async def close(self) -> None:
+        """End the room; iteration stops after what is under way."""
+        ...
