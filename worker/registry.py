@@ -54,6 +54,11 @@ def build(table: Mapping[str, str], section: Mapping[str, Any], where: str, **gi
         cls = load(table, kind)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+    return construct(cls, fields, where, **given)
+
+
+def construct(cls: Any, fields: Mapping[str, Any], where: str, **given: Any) -> Any:
+    """Make an object of one class from its section; see `build`."""
     wanted = {name: value for name, value in given.items() if name in inspect.signature(cls).parameters}
     checked = check(options(cls, frozenset(wanted)), fields, where)
     values = {name: getattr(checked, name) for name in type(checked).model_fields}
@@ -61,7 +66,7 @@ def build(table: Mapping[str, str], section: Mapping[str, Any], where: str, **gi
 
 
 def check(model: type[BaseModel], fields: Mapping[str, Any], where: str) -> BaseModel:
-    """Validate a section; the first fault becomes one sentence that names the key and, for a misspelt one, its neighbour."""
+    """Validate a section; its first fault becomes one sentence that names the key and, if misspelt, its neighbour."""
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:

@@ -21,6 +21,8 @@ class Emotion:
     """From -1, unpleasant, to 1, pleasant."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Probability of each category, for engines that name categories."""
+    learning: bool = False
+    """True while the engine does not know this speaker's usual voice well enough."""
 
 
 class EmotionModel(Protocol):

@@ -23,9 +23,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ListenerJoined:
-    """Someone who can be sent messages has arrived and needs the snapshot first."""
+    """Someone who can be sent messages has arrived, or has caught up, and needs the snapshot first."""
 
     listener: str
+    behind: bool = False
+    """True when this listener was here before and messages to it were dropped."""
 
 
 RoomItem: TypeAlias = SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmuted | AudioChunk | Tick | ListenerJoined

@@ -1,0 +1,60 @@
+"""Fixtures that several tests share."""
+
+import subprocess
+import time
+
+import pytest
+import redis as redis_client
+
+from tests.support import free_port, require
+
+
+class RedisServer:
+    """A redis-server of the test's own, that keeps nothing on disk."""
+
+    def __init__(self, folder, *options):
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [require("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._command += ["--appendonly", "no", "--dir", str(folder), *options]
+        self._process = None
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        with redis_client.Redis(port=self.port) as client:
+            for _ in range(500):
+                try:
+                    client.ping()
+                except redis_client.AuthenticationError:
+                    return
+                except redis_client.ConnectionError:
+                    time.sleep(0.01)
+                else:
+                    return
+        pytest.fail("redis-server did not start")
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    """Makes a server, `redis_server("--requirepass", "…")`, that ends with the test."""
+    servers = []
+
+    def make(*options):
+        servers.append(RedisServer(tmp_path, *options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    return redis_server().url

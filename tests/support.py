@@ -1,0 +1,23 @@
+"""What tests need of the machine they run on."""
+
+import os
+import shutil
+import socket
+
+import pytest
+
+
+def require(program: str) -> str:
+    """The path of a program; without it the test is skipped, or fails when UNDERTONE_REQUIRE_ALL=1."""
+    path = shutil.which(program)
+    if path is None:
+        reason = f"{program} is not installed"
+        print(reason)
+        (pytest.fail if os.environ.get("UNDERTONE_REQUIRE_ALL") == "1" else pytest.skip)(reason)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

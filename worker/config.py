@@ -1,0 +1,182 @@
+"""The worker's settings: a YAML file, then the environment, then the command line, checked before anything starts."""
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.conversation import OBSERVERS
+from worker.emotion import ENGINES
+from worker.errors import ConfigError
+from worker.registry import check, load, options
+from worker.rooms import ROOMS
+from worker.sinks import SINKS
+from worker.vad import VADS
+
+ENVIRONMENT = "UNDERTONE__"
+
+GIVEN = frozenset({"room", "server", "snapshot", "speaker", "sinks"})
+"""Constructor parameters that the worker fills in itself; they are no options."""
+
+TABLES: dict[str, Mapping[str, str]] = {
+    "room": ROOMS,
+    "vad": VADS,
+    "emotion": ENGINES,
+    "conversation": OBSERVERS,
+    "sinks": SINKS,
+}
+"""Sections that choose an implementation with `kind`."""
+
+FIXED = {
+    "segmenter": "worker.vad.segmenter:Segmenter",
+    "windows": "worker.audio.windows:Windows",
+    "smoothing": "worker.emotion.smoothing:Smoother",
+    "server": "worker.ops.http:Server",
+}
+"""Sections with one implementation."""
+
+Section = dict[str, Any]
+
+
+class Logs(BaseModel):
+    """How the worker speaks to its operator, on standard error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "text"
+    pii: bool = False
+    """True keeps the fields that identify people; they are left out otherwise."""
+
+
+class Settings(BaseModel):
+    """Every section in the order of the flow. Their options are hidden from `repr`, because some are secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room: Section = Field(repr=False)
+    vad: Section = Field({"kind": "silero"}, repr=False)
+    segmenter: Section = Field({}, repr=False)
+    windows: Section = Field({}, repr=False)
+    emotion: Section | None = Field({"kind": "prosody"}, repr=False)
+    smoothing: Section = Field({}, repr=False)
+    conversation: list[Section] = Field([{"kind": "talk_time"}], repr=False)
+    sinks: list[Section] = Field([], repr=False)
+    server: Section = Field({}, repr=False)
+    logs: Logs = Logs()
+    drain_s: float = Field(10.0, ge=0, le=86_400)
+    """Longest time from the wish to stop until the process has ended."""
+
+
+def read(
+    path: Path, overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """The checked settings of a file. `overrides` maps `section.key` to what the command line says.
+
+    Raises ConfigError with one sentence that names the key. Connects to nothing and starts nothing.
+    """
+    fields = _defaults() | _mapping(path)
+    for name, text in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT):
+            _put(fields, name.removeprefix(ENVIRONMENT).lower().split("__"), _value(text, name), name)
+    for key, value in (overrides or {}).items():
+        _put(fields, key.split("."), value, key)
+    return settle(fields)
+
+
+def settle(fields: Mapping[str, Any]) -> Settings:
+    """Check every section against the class it configures; what comes back holds each option in its own type."""
+    fields = dict(fields)
+    logs = fields.get("logs")
+    if isinstance(logs, dict):
+        fields["logs"] = check(Logs, logs, "logs")
+    raw = check(Settings, fields, "")
+    settled: dict[str, Any] = {name: getattr(raw, name) for name in Settings.model_fields}
+    for name in Settings.model_fields:
+        value = settled[name]
+        if isinstance(value, list):
+            settled[name] = [_section(name, section, f"{name}.{index}") for index, section in enumerate(value)]
+        elif isinstance(value, dict):
+            settled[name] = _section(name, value, name)
+    return Settings.model_construct(**settled)
+
+
+def option_model(name: str, kind: str | None = None) -> type[BaseModel]:
+    """The options of one section; `kind` for a section that chooses."""
+    cls = load(TABLES[name], kind) if kind is not None else load({}, FIXED[name])
+    return options(cls, GIVEN)
+
+
+def shipped(name: str) -> Path:
+    """A configuration that comes with the worker, `demo.yaml` for one."""
+    package = Path(__file__).parent
+    inside = package / "configs" / name
+    return inside if inside.exists() else package.parent / "configs" / name
+
+
+def _section(name: str, section: Section, where: str) -> Section:
+    fields = dict(section)
+    kind = None
+    if name in TABLES:
+        kind = fields.pop("kind", None)
+        if not isinstance(kind, str):
+            raise ConfigError(f"{where}.kind is missing: use one of {', '.join(sorted(TABLES[name]))}.")
+    try:
+        model = option_model(name, kind)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    checked = check(model, fields, where)
+    return ({"kind": kind} if kind else {}) | {key: getattr(checked, key) for key in fields}
+
+
+def _defaults() -> dict[str, Any]:
+    fields = Settings.model_fields.items()
+    return {name: deepcopy(field.default) for name, field in fields if not field.is_required() and name != "logs"}
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a YAML file that exists.") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        hint = "look at its indent, and put quotes around a value that starts with a special character"
+        raise ConfigError(f"{path} is not YAML near line {line}: {hint}.") from None
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError(f"{path} is not text in YAML: save it as UTF-8.") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{path} must be a YAML mapping of sections, such as 'room:' with its settings below.")
+    return {name: section for name, section in content.items() if section is not None or name == "emotion"}
+
+
+def _value(text: str, name: str) -> Any:
+    """Plain text, for its section to convert; `null`, `[...]` and `{...}` are read as YAML."""
+    if text != "null" and text[:1] not in ("[", "{"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"the environment variable {name} is not YAML: close its brackets and quotes.") from None
+
+
+def _put(fields: Any, path: list[str], value: Any, name: str) -> None:
+    *parents, last = path
+    for step in parents:
+        key = _key(fields, step, name)
+        if isinstance(fields, dict) and fields.get(key) is None:
+            fields[key] = {}
+        fields = fields[key]
+    fields[_key(fields, last, name)] = value
+
+
+def _key(fields: Any, step: str, name: str) -> Any:
+    if isinstance(fields, dict) and step:
+        return step
+    if isinstance(fields, list) and step.isdecimal() and int(step) < len(fields):
+        return int(step)
+    raise ConfigError(f"{name} leads nowhere: there is no entry {step!r} to set; correct the name.")

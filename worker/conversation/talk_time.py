@@ -1,0 +1,69 @@
+"""How long everyone has spoken, and which part of all speech that is."""
+
+from collections.abc import Iterable
+
+from worker.errors import ConfigError
+from worker.events import Event, SpeakerJoined, SpeechEnded, SpeechStarted, Talk, TalkTime
+
+
+class TalkTimes:
+    """Seconds per speaker; where speech overlaps each speaker's counts. Those who leave keep what they have.
+
+    Speakers who are not analysed are left out: nothing is known about them, and 0 would be a claim.
+    An utterance that goes on counts up to `settle_s` before now, because its end is known only the segmenter's
+    minimum silence after the fact; so no number is ever taken back.
+    """
+
+    def __init__(self, every_s: float = 1.0, settle_s: float = 0.5) -> None:
+        if every_s <= 0 or settle_s < 0:
+            raise ConfigError("talk_time: every_s must be above 0 and settle_s not below 0.")
+        self._every_s, self._settle_s = every_s, settle_s
+        self._past: dict[str, float] = {}
+        """Seconds of the utterances that ended before the last tick said."""
+        self._said: dict[str, float] = {}
+        self._ended: list[SpeechEnded] = []
+        self._open: dict[str, float] = {}
+        self._ticks: int | None = None
+
+    def push(self, event: Event) -> Iterable[Event]:
+        match event:
+            case SpeakerJoined(analysed=True):
+                self._past.setdefault(event.speaker, 0.0)
+                if self._ticks is None:
+                    self._ticks = self._reached(event.at)
+            case SpeechStarted() if event.speaker in self._past:
+                self._open[event.speaker] = event.at
+            case SpeechEnded() if event.speaker in self._past:
+                self._open.pop(event.speaker, None)
+                self._ended.append(event)
+        return ()
+
+    def tick(self, at: float) -> Iterable[Event]:
+        """One TalkTime for each whole `every_s` reached since the last one."""
+        if self._ticks is None:
+            return []
+        first, self._ticks = self._ticks + 1, max(self._ticks, self._reached(at))
+        return [self._talk_time(round(tick * self._every_s, 6)) for tick in range(first, self._ticks + 1)]
+
+    def _reached(self, at: float) -> int:
+        return int(at / self._every_s + 1e-9)
+
+    def _talk_time(self, at: float) -> TalkTime:
+        for event in self._ended:
+            if event.at <= at:
+                self._past[event.speaker] += event.at - event.started
+        self._ended = [event for event in self._ended if event.at > at]
+        seconds = dict(self._past)
+        for event in self._ended:
+            seconds[event.speaker] += max(0.0, at - event.started)
+        for speaker, started in self._open.items():
+            seconds[speaker] += max(0.0, at - self._settle_s - started)
+        self._said = {speaker: max(s, self._said.get(speaker, 0.0)) for speaker, s in seconds.items()}
+        total = sum(self._said.values())
+        return TalkTime(
+            at,
+            {
+                speaker: Talk(round(s, 3), round(s / total, 4) if total else 0.0)
+                for speaker, s in sorted(self._said.items())
+            },
+        )

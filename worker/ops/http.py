@@ -1,0 +1,307 @@
+"""The worker's HTTP server: the page, health, metrics, and the doors that rooms and sinks open."""
+
+import asyncio
+import errno
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+import worker
+from worker.errors import ConfigError, UndertoneError
+from worker.secrets import reveal
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BAD_MESSAGE = 4400
+BAD_TOKEN = 4401
+TOO_LARGE = 4413
+LARGEST_MESSAGE = 64 * 1024
+"""Bytes of one message; a longer one is refused with a sentence."""
+LARGEST_FRAME = 1024 * 1024
+"""Bytes at which the connection is cut with the standard code 1009, without waiting for the rest."""
+FIRST_MESSAGE_S = 10.0
+HEARTBEAT_S = 5.0
+"""Seconds between pings; a peer that leaves one unanswered for half as long is gone."""
+STOP_S = 2.0
+"""Seconds that clients have to say goodbye."""
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:;"
+    " frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+NOTICE = "The sound of this room is analysed: who speaks, for how long, and how lively each voice is."
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """A WebSocket has been closed; handlers let it pass, the server ends the request with its socket."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        super().__init__("the socket is closed")
+        self.socket = socket
+
+
+class Server:
+    """One listening address for everything. `token` (also `env:NAME` or `file:PATH`) is asked of every WebSocket.
+
+    Without a token it listens on loopback only, and answers only to loopback's names, so that no web page elsewhere
+    reaches it through a name of its own. `port` 0 takes a free one; `port` then says which, after `start`.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        token: str | None = None,
+        pages: Path | None = None,
+        notice: str = NOTICE,
+    ) -> None:
+        self.host, self.port, self.notice = host, port, notice
+        self.ready = False
+        self.reason = "starting"
+        """Why it is not ready."""
+        self._token = reveal(token) if token else None
+        self._loopback = _is_loopback(host)
+        if not self._loopback and self._token is None:
+            raise ConfigError("nothing listens beyond loopback without a token: set server.token or server.host.")
+        self._pages = pages or _packaged_pages()
+        if self._pages is not None and not self._pages.is_dir():
+            raise ConfigError(f"server.pages: the folder {self._pages} does not exist.")
+        self._rooms: dict[str, dict[str, Handler]] = {}
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._runner: web.AppRunner | None = None
+
+    def mount(self, room: str, verb: str, handler: Handler) -> None:
+        """Serve `/v1/rooms/{room}/{verb}`."""
+        self._rooms.setdefault(room, {})[verb] = handler
+
+    def unmount(self, room: str, verb: str | None = None) -> None:
+        """Stop serving one verb of a room, or all of them; connections that are open stay."""
+        verbs = self._rooms.get(room, {})
+        verbs.pop(verb, None) if verb else verbs.clear()
+        if not verbs:
+            self._rooms.pop(room, None)
+
+    async def start(self) -> None:
+        """Listen. Raises ConfigError when the address cannot be had."""
+        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=STOP_S)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            if error.errno == errno.EADDRINUSE:
+                advice = f"port {self.port} is in use: stop what listens there, or set server.port to another."
+            else:
+                advice = f"cannot listen on {self.host}, port {self.port}: correct server.host or server.port."
+            raise ConfigError(advice) from None
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Say goodbye to every socket and stop listening, within about twice `STOP_S`."""
+        self.ready, self.reason = False, "stopping"
+        farewells = [
+            asyncio.create_task(socket.close(code=WSCloseCode.GOING_AWAY, message=b"The worker is stopping."))
+            for socket in self._sockets
+        ]
+        if farewells:
+            await asyncio.wait(farewells, timeout=STOP_S)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def open_socket(self, request: web.Request) -> tuple[web.WebSocketResponse, dict[str, Any]]:
+        """Accept a WebSocket and its first message, a JSON object that holds the token; it is returned without it.
+
+        A peer that does not keep to this is told why and closed; the caller sees that as an exception to let pass.
+        """
+        socket = web.WebSocketResponse(
+            max_msg_size=LARGEST_FRAME, heartbeat=HEARTBEAT_S, timeout=STOP_S, compress=False
+        )
+        if not socket.can_prepare(request):
+            raise web.HTTPUpgradeRequired(text="This address is for WebSockets.")
+        await socket.prepare(request)
+        request["socket"] = socket
+        self._sockets.add(socket)
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_S):
+                first = await self.receive_object(socket)
+        except TimeoutError:
+            await self.refuse(socket, BAD_MESSAGE, f"Send a JSON object within {FIRST_MESSAGE_S:g} s.")
+        if first is None:
+            raise Refused(socket)
+        token = first.pop("token", None)
+        if not self._knows(token):
+            await self.refuse(socket, BAD_TOKEN, "The token is missing or wrong.")
+        return socket, first
+
+    async def receive_object(
+        self, socket: web.WebSocketResponse, largest: int = LARGEST_MESSAGE
+    ) -> dict[str, Any] | None:
+        """The next message, a JSON object of at most `largest` bytes; None when the connection has ended.
+
+        Any other message closes the connection with its reason; the caller sees that as an exception to let pass.
+        """
+        message = await socket.receive()
+        if message.type is WSMsgType.BINARY:
+            await self.refuse(socket, BAD_MESSAGE, "Send JSON as text, not binary.")
+        if message.type is not WSMsgType.TEXT:
+            return None
+        if len(message.data.encode(errors="replace")) > largest:
+            await self.refuse(socket, TOO_LARGE, f"A message has at most {largest} bytes.")
+        try:
+            value = json.loads(message.data)
+        except (ValueError, RecursionError):
+            await self.refuse(socket, BAD_MESSAGE, "The message is not JSON.")
+        if not isinstance(value, dict):
+            await self.refuse(socket, BAD_MESSAGE, "The message is not a JSON object.")
+        return dict(value)
+
+    async def refuse(self, socket: web.WebSocketResponse, code: int, reason: str) -> NoReturn:
+        """Close a socket with a code of 4400 and above and one sentence; ends the handler."""
+        await socket.close(code=code, message=_short(reason))
+        raise Refused(socket)
+
+    def _knows(self, token: object) -> bool:
+        if self._token is None:
+            return True
+        return isinstance(token, str) and hmac.compare_digest(_bytes(token), _bytes(self._token))
+
+    def app(self) -> web.Application:
+        """All routes, for `start` and for tests."""
+        app = web.Application(middlewares=[self._answer_errors, self._guard])
+        app.on_response_prepare.append(_harden)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/v1/page", self._page)
+        app.router.add_route("*", "/v1/rooms/{room}/{verb}", self._dispatch)
+        if self._pages is not None:
+            app.router.add_get("/", self._index)
+            app.router.add_static("/", self._pages)
+        return app
+
+    async def _livez(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        if self.ready:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "not ready", "reason": self.reason}, status=503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not self._loopback and not (scheme.lower() == "bearer" and self._knows(token)):
+            raise web.HTTPUnauthorized(text="Send the token as 'Authorization: Bearer …'.")
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        room = next(iter(self._rooms), None)
+        return web.json_response({"room": room, "token_needed": self._token is not None, "notice": self.notice})
+
+    async def _index(self, request: web.Request) -> web.FileResponse:
+        assert self._pages is not None
+        if not (self._pages / "index.html").is_file():
+            raise web.HTTPNotFound(text="There is no page here.")
+        return web.FileResponse(self._pages / "index.html")
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        verbs = self._rooms.get(request.match_info["room"])
+        if verbs is None:
+            raise web.HTTPNotFound(text="No such room is open here.")
+        handler = verbs.get(request.match_info["verb"])
+        if handler is None:
+            raise web.HTTPNotFound(text=f"This room offers only: {', '.join(sorted(verbs))}.")
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return refused.socket
+        finally:
+            self._sockets.discard(request.get("socket"))
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._loopback and _hostname(request.host) not in ("localhost", "127.0.0.1", "::1", self.host):
+            raise web.HTTPForbidden(text="Open this server as http://localhost.")
+        origin = request.headers.get("Origin")
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        if upgrade and origin is not None and _address(origin) != request.host.lower():
+            raise web.HTTPForbidden(text="A page from elsewhere may not connect here.")
+        return await handler(request)
+
+    @web.middleware
+    async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            text = error.text if error.text and not error.text.startswith(str(error.status)) else f"{error.reason}."
+            return await _say(request, error.status, text)
+        except UndertoneError as error:
+            log.warning("request_failed", code=error.code, reason=str(error))
+            return await _say(request, 503, str(error))
+        except Exception:
+            log.exception("request_failed", code="bug", method=request.method, verb=request.match_info.get("verb"))
+            return await _say(request, 500, "The worker made a mistake; its log says which.")
+
+
+async def _say(request: web.Request, status: int, sentence: str) -> web.StreamResponse:
+    """An error for a client: a JSON sentence, or the close of its WebSocket."""
+    socket = request.get("socket")
+    if isinstance(socket, web.WebSocketResponse):
+        await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=_short(sentence))
+        return socket
+    return web.json_response({"error": sentence}, status=status)
+
+
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+
+
+def _packaged_pages() -> Path | None:
+    """The page's folder: inside the installed package, or beside it in a working copy."""
+    package = Path(worker.__file__).parent
+    return next((folder for folder in (package / "pages", package.parent / "frontend_demo") if folder.is_dir()), None)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(address: str) -> str | None:
+    """The host of `host:port`, without an IPv6 address's brackets."""
+    try:
+        return urlsplit(f"//{address}").hostname
+    except ValueError:
+        return None
+
+
+def _address(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
+def _short(reason: str) -> bytes:
+    """A close reason has at most 123 bytes (RFC 6455, 5.5)."""
+    return reason.encode()[:123].decode(errors="ignore").encode()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")

@@ -1,0 +1,226 @@
+"""One room, from joining to closing: takes what the room gives, asks the speakers, tells the sinks."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from worker.audio import RATE, AudioChunk
+from worker.audio.windows import Window
+from worker.conversation import Observer
+from worker.events import (
+    Envelope,
+    Event,
+    Numbering,
+    RoomClosed,
+    RoomOpened,
+    SpeakerJoined,
+    SpeakerLeft,
+    SpeakerMuted,
+    SpeakerUnmuted,
+)
+from worker.ring import Ring
+from worker.rooms import ListenerJoined, Room, RoomItem, Tick
+from worker.speaker import Speaker
+
+log = structlog.get_logger()
+
+WAITING = 120
+"""Items of one speaker that may wait: 2 s of 20 ms packets, and the ticks between them."""
+
+
+class Listeners(Protocol):
+    """Everyone who is told; never waited for."""
+
+    def put(self, envelope: Envelope) -> None: ...
+
+    async def welcome(self, listener: str, behind: bool) -> None: ...
+
+
+class Live:
+    """A speaker with a queue and two tasks: one that hears, one that feels only the newest window."""
+
+    def __init__(self, speaker: Speaker, after: "Live | None") -> None:
+        self.speaker = speaker
+        self.sound: Ring[AudioChunk | Tick | SpeakerMuted] = Ring(WAITING)
+        self.windows: Ring[Window] = Ring(1)
+        self.dropped_s = 0.0
+        self.reason: SpeakerLeft | None = None
+        self.done = asyncio.Event()
+        self.after = after
+        """The same person's earlier connection, which says its last word first."""
+
+    def put(self, item: AudioChunk | Tick | SpeakerMuted) -> None:
+        oldest = self.sound.put(item)
+        if isinstance(oldest, AudioChunk):
+            self.dropped_s += len(oldest.samples) / RATE
+
+    def leave(self, reason: SpeakerLeft | None) -> None:
+        self.reason = reason
+        self.sound.close()
+
+
+class Session:
+    """Runs until the room closes. `say` is the one place where an event becomes public.
+
+    In lockstep (a recording) everything before a Tick is answered, in a fixed order, before more is asked for, so that
+    the same recording gives the same events. Live, each speaker has a bounded queue and nobody waits for anybody.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        make_speaker: Callable[[str], Speaker],
+        observers: Sequence[Observer],
+        numbering: Numbering,
+        listeners: Listeners,
+    ) -> None:
+        self.dropped_s = 0.0
+        """Seconds of sound that were not heard because a speaker's queue was full."""
+        self._room = room
+        self._make_speaker = make_speaker
+        self._observers = observers
+        self._numbering = numbering
+        self._listeners = listeners
+        self._speakers: dict[str, Speaker] = {}
+        self._chunks: list[AudioChunk] = []
+        self._live: dict[str, Live] = {}
+        self._at = 0.0
+
+    async def run(self) -> None:
+        """Raises RoomError when the platform failed; whatever else it raises is a bug."""
+        self.say(RoomOpened(0.0))
+        reason = "failed"
+        try:
+            await (self._run_lockstep() if self._room.lockstep else self._run_live())
+            reason = "ended"
+        finally:
+            self.say(RoomClosed(self._at, reason))
+
+    def say(self, event: Event) -> None:
+        """Number an event, tell everyone, and let the observers add what follows from it."""
+        self._at = max(self._at, event.at)
+        self._listeners.put(self._numbering.wrap(event))
+        for observer in self._observers:
+            for following in observer.push(event):
+                self.say(following)
+
+    def _tick(self, at: float) -> None:
+        self._at = max(self._at, at)
+        for observer in self._observers:
+            for event in observer.tick(at):
+                self.say(event)
+
+    # -- a recording: everything in its turn ----------------------------------------------------------------------
+
+    async def _run_lockstep(self) -> None:
+        async for item in self._room:
+            if isinstance(item, AudioChunk):
+                self._chunks.append(item)
+                continue
+            await self._hear_chunks()
+            match item:
+                case SpeakerJoined():
+                    self._speakers[item.speaker] = self._make_speaker(item.speaker)
+                    self.say(item)
+                case SpeakerLeft():
+                    speaker = self._speakers.pop(item.speaker)
+                    await self._tell(speaker, speaker.stop(item.at))
+                    self.say(item)
+                case Tick():
+                    for speaker in self._speakers.values():
+                        await self._tell(speaker, speaker.tick(item.at))
+                    self._tick(item.at)
+                case _:
+                    await self._other(item)
+
+    async def _hear_chunks(self) -> None:
+        """Hear all speakers at once, so that the model batches; tell what was found one speaker after another."""
+        chunks, self._chunks = self._chunks, []
+        speakers = [self._speakers[chunk.speaker] for chunk in chunks]
+        found = await asyncio.gather(*(s.hear(chunk) for s, chunk in zip(speakers, chunks, strict=True)))
+        for speaker, items in zip(speakers, found, strict=True):
+            await self._tell(speaker, items)
+
+    async def _tell(self, speaker: Speaker, found: Sequence[Event | Window]) -> None:
+        for item in found:
+            for event in await speaker.feel(item) if isinstance(item, Window) else [item]:
+                self.say(event)
+
+    # -- a live room: nobody waits for anybody --------------------------------------------------------------------
+
+    async def _run_live(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                async for item in self._room:
+                    await self._take(item, tasks)
+            finally:
+                for live in self._live.values():
+                    live.leave(None)
+
+    async def _take(self, item: RoomItem, tasks: asyncio.TaskGroup) -> None:
+        match item:
+            case AudioChunk():
+                if (live := self._live.get(item.speaker)) is not None:
+                    live.put(item)
+            case SpeakerJoined():
+                live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
+                self._live[item.speaker] = live
+                self.say(item)
+                tasks.create_task(self._listen(live))
+                tasks.create_task(self._feel(live))
+            case SpeakerLeft():
+                if (live := self._live.pop(item.speaker, None)) is not None:
+                    live.leave(item)
+            case Tick():
+                for live in self._live.values():
+                    live.put(item)
+                self._tick(item.at)
+            case SpeakerMuted():
+                if (live := self._live.get(item.speaker)) is not None:
+                    live.put(item)
+                self.say(item)
+            case _:
+                await self._other(item)
+
+    async def _listen(self, live: Live) -> None:
+        if live.after is not None:
+            await live.after.done.wait()
+            live.after = None
+        speaker = live.speaker
+        async for item in live.sound:
+            match item:
+                case AudioChunk():
+                    self._spread(live, await speaker.hear(item))
+                case Tick():
+                    self._spread(live, speaker.tick(item.at))
+                case SpeakerMuted():
+                    self._spread(live, speaker.stop(item.at))
+        self._spread(live, speaker.stop(self._at))
+        if live.reason is not None:
+            self.say(live.reason)
+        self.dropped_s += live.dropped_s
+        live.windows.close()
+        live.done.set()
+
+    def _spread(self, live: Live, found: Sequence[Event | Window]) -> None:
+        for item in found:
+            if isinstance(item, Window):
+                live.windows.put(item)
+            else:
+                self.say(item)
+
+    async def _feel(self, live: Live) -> None:
+        async for window in live.windows:
+            for event in await live.speaker.feel(window):
+                self.say(event)
+
+    # -- both -----------------------------------------------------------------------------------------------------
+
+    async def _other(self, item: RoomItem) -> None:
+        match item:
+            case SpeakerMuted() | SpeakerUnmuted():
+                self.say(item)
+            case ListenerJoined():
+                await self._listeners.welcome(item.listener, item.behind)

@@ -1,0 +1,95 @@
+"""Live events for many listeners, each of whom may come late, be slow, or come back."""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+
+from worker.events import Envelope, Gap
+from worker.ring import Ring
+from worker.sinks.snapshot import Snapshot
+
+
+class Feed:
+    """Keeps the newest `history` events; each listener may lag `waiting` events behind before it gets a Gap.
+
+    `snapshot` may be ahead of what was pushed: listeners are not told again what their snapshot already holds.
+    """
+
+    def __init__(self, snapshot: Snapshot, history: int = 10_000, waiting: int = 1000) -> None:
+        self._snapshot = snapshot
+        self._history: deque[Envelope] = deque(maxlen=history)
+        self._waiting = waiting
+        self._next = snapshot.seq + 1
+        self._listeners: set[Ring[Envelope]] = set()
+        self._closed = False
+
+    def push(self, envelope: Envelope) -> None:
+        self._history.append(envelope)
+        self._next = envelope.seq + 1
+        for ring in self._listeners:
+            ring.put(envelope)
+
+    def close(self) -> None:
+        """Every listener is given what waits for it and then ends."""
+        self._closed = True
+        for ring in self._listeners:
+            ring.close()
+
+    async def subscribe(self, since: tuple[int, int] | None = None) -> AsyncGenerator[str, None]:
+        """JSON messages in order, none twice, holes announced.
+
+        `since` is (epoch, seq) of the last event the listener has: if everything after it is still kept, that comes
+        first. Otherwise a Gap (when there is something it missed) and the snapshot come first.
+        """
+        ring: Ring[Envelope] = Ring(self._waiting)
+        if self._closed:
+            ring.close()
+        self._listeners.add(ring)
+        try:
+            if self._resumes(since):
+                last = since[1] if since else 0
+                missed = list(self._history)
+            else:
+                gap, last, missed = self._gap(since), self._snapshot.seq, []
+                text = self._snapshot.as_json()
+                if gap is not None:
+                    yield gap.as_json()
+                yield text
+            for envelope in missed:
+                for said in _bridge(last, envelope):
+                    yield said.as_json()
+                    last = said.seq
+            async for envelope in ring:
+                for said in _bridge(last, envelope):
+                    yield said.as_json()
+                    last = said.seq
+        finally:
+            self._listeners.discard(ring)
+
+    def _resumes(self, since: tuple[int, int] | None) -> bool:
+        oldest = _first(self._history[0]) if self._history else self._next
+        newest = max(self._snapshot.seq, self._next - 1)
+        return since is not None and since[0] == self._snapshot.epoch and oldest - 1 <= since[1] <= newest
+
+    def _gap(self, since: tuple[int, int] | None) -> Envelope | None:
+        """What lies between the listener's last event and the snapshot; of another epoch's numbers nothing is known."""
+        if since is None:
+            return None
+        last = since[1] if since[0] == self._snapshot.epoch and since[1] <= self._snapshot.seq else 0
+        return self._snapshot.gap_since(last) if last < self._snapshot.seq else None
+
+
+def _first(envelope: Envelope) -> int:
+    return envelope.event.from_seq if isinstance(envelope.event, Gap) else envelope.seq
+
+
+def _bridge(last: int, envelope: Envelope) -> Iterator[Envelope]:
+    """What to tell a listener that has everything up to `last`: nothing, the event, or first the Gap before it."""
+    if envelope.seq <= last:
+        return
+    if isinstance(envelope.event, Gap):
+        gap = Gap(envelope.event.at, last + 1, envelope.seq)
+        yield Envelope(gap, envelope.room, envelope.seq, envelope.epoch, envelope.time)
+        return
+    if envelope.seq > last + 1:
+        yield envelope.gap_since(last)
+    yield envelope

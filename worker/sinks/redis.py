@@ -1,0 +1,147 @@
+"""Publishes a room's events to Redis: live, as a Stream to replay, and as a snapshot."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import EqualJitterBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from worker.errors import ConfigError, SinkError
+from worker.events import Envelope
+from worker.secrets import reveal
+from worker.sinks.snapshot import Snapshot
+
+WAIT_S = 5.0
+"""Seconds to wait for a connection or an answer."""
+LONGEST_PAUSE_S = 5.0
+DOUBLINGS = 8
+"""The pause doubles this often at most; by then it has long reached its longest."""
+
+log = structlog.get_logger()
+
+
+class RedisSink:
+    """One transaction per event, on three keys; the braces are literal and keep a room on one shard of a cluster.
+
+    - `ut:{room}:live`, Pub/Sub: the event's JSON.
+    - `ut:{room}:events`, Stream of about `stream_length` events: field `event`, id `<epoch>-<seq>`, hence none twice.
+    - `ut:{room}:state`, hash: `Snapshot.as_hash`.
+
+    The keys end `ttl_s` seconds after their last event. While Redis is away `send` tries again until it is cancelled,
+    with pauses that grow to `LONGEST_PAUSE_S`; meanwhile the newest `outbox` events wait, and older ones become a Gap.
+    A try whose answer was lost may repeat an event on `live`; its `seq` says so.
+
+    `url` is redis://, rediss:// (TLS) or unix://, with user and password if need be; or `env:NAME` or `file:PATH` to
+    keep it out of the configuration.
+    """
+
+    deadline_s = None
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        url: str = "redis://127.0.0.1:6379/0",
+        stream_length: int = 10_000,
+        ttl_s: float = 86_400.0,
+        outbox: int = 10_000,
+    ) -> None:
+        self.waiting = outbox
+        self._snapshot = snapshot
+        self._stream_length = stream_length
+        self._ttl_ms = round(ttl_s * 1000)
+        self._pauses = EqualJitterBackoff(cap=LONGEST_PAUSE_S, base=0.1)
+        self._trouble: str | None = None
+        try:
+            self._redis: Redis = Redis.from_url(
+                reveal(url),
+                decode_responses=True,
+                retry=Retry(NoBackoff(), 0),
+                socket_timeout=WAIT_S,
+                socket_connect_timeout=WAIT_S,
+            )
+        except (ValueError, TypeError):
+            raise ConfigError("the Redis url is not one: write redis://user:password@host:6379/0.") from None
+        options = self._redis.connection_pool.connection_kwargs
+        self._where = str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+    async def check(self) -> None:
+        """Ask Redis for an answer. Raises ConfigError when it refuses us, SinkError when it cannot be reached."""
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError) as error:
+            code, sentence = self._say(error)
+            raise (ConfigError if code != "redis_away" else SinkError)(sentence, code) from None
+
+    async def send(self, envelope: Envelope) -> None:
+        failures = 0
+        while True:
+            try:
+                results = await self._write(envelope)
+                break
+            except (RedisError, OSError) as error:
+                failures += 1
+                self._report(error)
+                await asyncio.sleep(self._pauses.compute(min(failures, DOUBLINGS)))
+        self._recovered()
+        for result in results:
+            if isinstance(result, Exception) and not (failures and "equal or smaller" in str(result)):
+                raise SinkError(f"Redis at {self._where} did not take an event: {_brief(result)}.", "redis_rejected")
+
+    async def _write(self, envelope: Envelope) -> list[Any]:
+        live, events, state = (f"ut:{{{envelope.room}}}:{part}" for part in ("live", "events", "state"))
+        text = envelope.as_json()
+        fields: Mapping[Any, Any] = self._snapshot.as_hash()
+        async with self._redis.pipeline(transaction=True) as commands:
+            commands.xadd(
+                events,
+                {"event": text},
+                id=f"{envelope.epoch}-{envelope.seq}",
+                maxlen=self._stream_length,
+                approximate=True,
+            )
+            commands.hset(state, mapping=fields)
+            commands.pexpire(events, self._ttl_ms)
+            commands.pexpire(state, self._ttl_ms)
+            commands.publish(live, text)
+            return await commands.execute(raise_on_error=False)
+
+    def _say(self, error: Exception) -> tuple[str, str]:
+        """A code and one sentence, without anything from the url but its address."""
+        if isinstance(error, AuthenticationError | NoPermissionError):
+            return "redis_refused", (
+                f"Redis at {self._where} refuses the worker's user or password: correct the url, or the user's rights."
+            )
+        if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error):
+            return "redis_refused", (
+                f"Redis at {self._where} has no certificate that this machine trusts, or speaks no TLS: "
+                "correct its certificate, or the url."
+            )
+        if isinstance(error, ResponseError):
+            return "redis_rejected", f"Redis at {self._where} answers: {_brief(error)}."
+        return "redis_away", (
+            f"Redis at {self._where} does not answer ({type(error).__name__}): start it, or correct the url."
+        )
+
+    def _report(self, error: Exception) -> None:
+        code, sentence = self._say(error)
+        if code != self._trouble:
+            self._trouble = code
+            log.warning("redis_trouble", code=code, reason=sentence)
+
+    def _recovered(self) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            log.info("redis_back", where=self._where)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+def _brief(error: Exception) -> str:
+    """What Redis says, without the arguments that some of its errors repeat."""
+    return str(error).partition(", with args")[0].rstrip(".")

@@ -1,0 +1,113 @@
+"""A room's present state, for whoever arrives late."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from worker.events import (
+    PREFIX,
+    EmotionAbstained,
+    EmotionEstimated,
+    EmotionUnavailable,
+    Envelope,
+    Gap,
+    SpeakerJoined,
+    SpeakerLeft,
+    SpeakerMuted,
+    SpeakerUnmuted,
+    SpeechEnded,
+    SpeechStarted,
+    TalkTime,
+)
+
+TYPE = PREFIX + "snapshot.v1"
+
+
+class Snapshot:
+    """What all events of a room so far add up to.
+
+    Who takes a snapshot goes on with the event after its `seq`; events up to it are already in it.
+    """
+
+    def __init__(self, room: str, epoch: int) -> None:
+        self.room = room
+        self.epoch = epoch
+        self.seq = 0
+        """Number of the last event in it; 0 before the first."""
+        self._at = 0.0
+        self._time: datetime | None = None
+        self._speakers: dict[str, dict[str, Any]] = {}
+
+    def fold(self, envelope: Envelope) -> None:
+        """Take in the next event. A person who left stays, with `present` false, because their talk time counts on."""
+        self.seq, self._time = envelope.seq, envelope.time
+        event = envelope.event
+        self._at = max(self._at, event.at)
+        match event:
+            case SpeakerJoined():
+                self._speakers[event.speaker] = _arrived(event, self._speakers.get(event.speaker))
+            case SpeakerLeft():
+                self._set(event.speaker, present=False, speaking=False, emotion=None)
+            case SpeakerMuted():
+                self._set(event.speaker, muted=True)
+            case SpeakerUnmuted():
+                self._set(event.speaker, muted=False)
+            case SpeechStarted():
+                self._set(event.speaker, speaking=True)
+            case SpeechEnded():
+                self._set(event.speaker, speaking=False)
+            case EmotionEstimated() | EmotionAbstained() | EmotionUnavailable():
+                self._set(event.speaker, emotion={"type": event.type, **asdict(event)})
+            case TalkTime():
+                for speaker, talk in event.speakers.items():
+                    self._set(speaker, talk=asdict(talk))
+
+    def _set(self, speaker: str, **fields: Any) -> None:
+        if speaker in self._speakers:
+            self._speakers[speaker].update(fields)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "specversion": "1.0",
+            "id": f"{self.room}:{self.epoch}:{self.seq}:snapshot",
+            "source": f"/rooms/{self.room}",
+            "type": TYPE,
+            **({"time": self._time.isoformat(timespec="milliseconds").replace("+00:00", "Z")} if self._time else {}),
+            "datacontenttype": "application/json",
+            "seq": self.seq,
+            "epoch": self.epoch,
+            "data": {"room": self.room, "at": self._at, "speakers": self._speakers},
+        }
+
+    def as_json(self) -> str:
+        """One line of JSON, with the attributes of an event; `time` is absent before the first event."""
+        return _json(self.as_dict())
+
+    def as_hash(self) -> dict[str, str]:
+        """The same as flat fields: `room`, `epoch`, `seq`, `at`, and `speaker:{id}` with that speaker as JSON."""
+        head = {"room": self.room, "epoch": str(self.epoch), "seq": str(self.seq), "at": str(self._at)}
+        return head | {f"speaker:{speaker}": _json(fields) for speaker, fields in self._speakers.items()}
+
+    def gap_since(self, last: int) -> Envelope:
+        """The Gap for every event after `last` that is in this snapshot. Needs at least one such event."""
+        if self._time is None or last >= self.seq:
+            raise ValueError("no event lies between")
+        return Envelope(Gap(self._at, last + 1, self.seq), self.room, self.seq, self.epoch, self._time)
+
+
+def _arrived(event: SpeakerJoined, before: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "name": event.name,
+        "generation": event.generation,
+        "analysed": event.analysed,
+        "present": True,
+        "muted": False,
+        "speaking": False,
+        "talk": before["talk"] if before else {"seconds": 0.0, "share": 0.0},
+        "emotion": None,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

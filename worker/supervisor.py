@@ -1,0 +1,158 @@
+"""Puts a worker together from its settings, runs it, and ends it in order."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from worker.audio.windows import Windows
+from worker.batch import Batcher
+from worker.config import Settings
+from worker.conversation import OBSERVERS
+from worker.emotion import ENGINES
+from worker.emotion.smoothing import Smoother
+from worker.errors import RoomError
+from worker.events import Envelope, Numbering
+from worker.ops.http import Server
+from worker.registry import build, construct
+from worker.rooms import ROOMS, Room
+from worker.session import Session
+from worker.sinks import SINKS, Sink
+from worker.sinks.delivery import Outlet
+from worker.sinks.snapshot import Snapshot
+from worker.speaker import Models, Speaker
+from worker.vad import VADS
+from worker.vad.segmenter import Segmenter
+
+log = structlog.get_logger()
+
+
+class Fanout:
+    """Keeps the snapshot and hands every event to every sink's own queue."""
+
+    def __init__(self, snapshot: Snapshot, sinks: Sequence[Sink]) -> None:
+        self._snapshot = snapshot
+        self._sinks = sinks
+        self._outlets = [Outlet(sink) for sink in sinks]
+
+    def put(self, envelope: Envelope) -> None:
+        self._snapshot.fold(envelope)
+        for outlet in self._outlets:
+            outlet.put(envelope)
+
+    async def welcome(self, listener: str, behind: bool) -> None:
+        for sink in self._sinks:
+            if (greet := getattr(sink, "welcome", None)) is not None:
+                await greet(listener, behind)
+
+    async def close(self, within_s: float) -> int:
+        """Flush every sink at once; returns how many events were left over."""
+        return sum(await asyncio.gather(*(outlet.close(within_s) for outlet in self._outlets)))
+
+
+class Worker:
+    """One room with its models and sinks; `open` builds it, `run` lives it, `close` flushes it."""
+
+    def __init__(self, settings: Settings, room: Room, server: Server | None) -> None:
+        self._settings = settings
+        epoch = round(room.started.timestamp() * 1000)
+        self.room = room
+        vad = build(VADS, settings.vad, "vad")
+        engine = build(ENGINES, settings.emotion, "emotion") if settings.emotion else None
+        self._batchers: list[Batcher[Any, Any]] = [Batcher(vad.predict, "vad")]
+        if engine is not None:
+            self._batchers.append(Batcher(engine.predict, "emotion"))
+        name = str(settings.emotion["kind"]) if settings.emotion else "none"
+        self._models = Models(self._batchers[0], self._batchers[1] if engine is not None else None, name)
+        snapshot = Snapshot(room.name, epoch)
+        self.sinks: list[Sink] = [
+            build(SINKS, section, f"sinks.{number}", room=room, snapshot=snapshot, server=server)
+            for number, section in enumerate(settings.sinks)
+        ]
+        self._fanout = Fanout(snapshot, self.sinks)
+        observers = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
+        numbering = Numbering(room.name, epoch, room.started)
+        self.session = Session(room, self._make_speaker, observers, numbering, self._fanout)
+
+    def _make_speaker(self, speaker: str) -> Speaker:
+        return Speaker(
+            speaker,
+            self._models,
+            construct(Segmenter, self._settings.segmenter, "segmenter", speaker=speaker),
+            construct(Windows, self._settings.windows, "windows"),
+            construct(Smoother, self._settings.smoothing, "smoothing"),
+        )
+
+    async def check(self) -> None:
+        """Ask each sink that can tell whether it will work. Raises ConfigError when the operator must act."""
+        for sink in self.sinks:
+            if (check := getattr(sink, "check", None)) is not None:
+                await check()
+
+    async def close(self, within_s: float) -> int:
+        left = await self._fanout.close(within_s)
+        for batcher in self._batchers:
+            batcher.close()
+        return left
+
+
+async def replay(settings: Settings, progress: Callable[[float, float], None] | None = None) -> Session:
+    """Run a recording through the whole chain; returns its session with its counters."""
+    room = build(ROOMS, settings.room, "room", progress=progress)
+    worker = Worker(settings, room, None)
+    try:
+        await worker.check()
+        await worker.session.run()
+    finally:
+        await worker.close(settings.drain_s)
+        await room.close()
+    return worker.session
+
+
+async def serve(settings: Settings, ready: Callable[[Server], None] | None = None) -> None:
+    """Serve one room until it closes or the process is told to stop, then end within `drain_s`.
+
+    `ready` is called once everyone may come in.
+    """
+    server: Server = construct(Server, settings.server, "server")
+    room: Room = build(ROOMS, settings.room, "room", server=server)
+    worker = Worker(settings, room, server)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await worker.check()
+        await server.start()
+        running = asyncio.create_task(worker.session.run())
+        stopping = asyncio.create_task(stop.wait())
+        server.ready = True
+        if ready is not None:
+            ready(server)
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.ready, server.reason = False, "draining"
+        log.info("draining", within_s=settings.drain_s)
+        await _drain(room, running, settings.drain_s / 3)
+    finally:
+        await worker.close(settings.drain_s / 3)
+        await server.stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _drain(room: Room, running: asyncio.Task[None], within_s: float) -> None:
+    """Close the room and let the session say its last events."""
+    try:
+        async with asyncio.timeout(within_s):
+            await room.close()
+            await asyncio.shield(running)
+    except TimeoutError:
+        running.cancel()
+        await asyncio.wait({running}, timeout=1)
+        log.warning("session did not end in time", within_s=within_s)
+    except RoomError as error:
+        log.error("room failed", code=error.code, reason=str(error))
+        raise
