@@ -10,9 +10,10 @@ const USUAL = 0.25;
 /** Trend words compare the halves of the trend; smaller differences are called steady. */
 const STEADY = 0.15;
 
+/** Nothing is known yet. `seq` is null until a message came; `missed` counts events that never did, the last at `missedAt`. */
 export const empty = Object.freeze({ seq: null, epoch: null, at: 0, missed: 0, missedAt: null, closed: false, speakers: {} });
 
-const stranger = { name: "", generation: 0, analysed: true, present: true, muted: false, speaking: false, talk: { seconds: 0, share: 0 }, emotion: null, trend: [] };
+export const stranger = { name: "", generation: 0, analysed: true, present: true, muted: false, speaking: false, talk: { seconds: 0, share: 0 }, emotion: null, trend: [] };
 
 /** The state after one message from the data channel: a snapshot or a CloudEvents envelope. */
 export function fold(state, message) {
@@ -31,7 +32,7 @@ export function fold(state, message) {
     missed: state.missed + lost,
     missedAt: lost ? data.at : state.missedAt,
   };
-  return kind in folds ? folds[kind](next, data, kind) : next;
+  return Object.hasOwn(folds, kind) ? folds[kind](next, data, kind) : next;
 }
 
 const emotion = (state, data, type) => change(state, data.speaker, (was) => heard(was, { type, ...data }));
@@ -72,6 +73,12 @@ function fromSnapshot(state, { seq, epoch, data }) {
     speakers[id] = now.emotion ? { ...now, ...heard(now, now.emotion) } : now;
   }
   return { ...state, seq, epoch, at: data.at, closed: false, speakers };
+}
+
+/** The state while nothing can be heard, because the connection is lost: nobody is shown as speaking. */
+export function silenced(state) {
+  const speakers = Object.entries(state.speakers).map(([id, speaker]) => [id, { ...speaker, speaking: false }]);
+  return { ...state, speakers: Object.fromEntries(speakers) };
 }
 
 /** Which of the words of `strings.mood` and `strings.certainty` a speaker has earned. */

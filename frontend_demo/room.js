@@ -27,7 +27,7 @@ export class Room {
 
   connect() {
     this.#complaint = "";
-    this.on.status("connecting");
+    if (this.#failures === 0) this.on.status("connecting");
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#queue = Promise.resolve();
@@ -74,7 +74,6 @@ export class Room {
     } else if (message.type === "answer") {
       await this.#pc.setRemoteDescription({ type: "answer", sdp: message.sdp });
       this.#offering = false;
-      this.#failures = 0;
     } else if (message.type === "slots") {
       this.#assign(message.slots);
       this.wanted = message.wanted;
@@ -92,7 +91,10 @@ export class Room {
     this.#pairs = [];
     pc.onconnectionstatechange = () => {
       if (pc !== this.#pc) return;
-      if (pc.connectionState === "connected") this.on.status("connected");
+      if (pc.connectionState === "connected") {
+        this.#failures = 0;
+        this.on.status("connected");
+      }
       if (pc.connectionState === "failed") this.#lost(0);
     };
     for (const kind of ["audio", "video"]) {
@@ -124,8 +126,9 @@ export class Room {
   }
 
   #broke(socket, error) {
+    if (socket !== this.#socket) return;
     console.error(error);
-    if (socket === this.#socket) this.#lost(0);
+    this.#lost(0);
   }
 
   #lost(code) {

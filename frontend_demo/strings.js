@@ -1,7 +1,5 @@
 /** Every word the page says, in one place: translate here. */
 
-const people = (count) => (count === 1 ? "You are alone here." : `${count} people are here.`);
-
 function duration(seconds) {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
@@ -63,7 +61,6 @@ export const strings = {
   you: "you",
   speaking: "Speaking",
   muted: "Muted",
-  quiet: "Quiet",
 
   mood: {
     calm: "Calm",
@@ -112,7 +109,7 @@ export const strings = {
     noMicrophone: "No microphone could be used. Others can see you, but not hear you.",
   },
 
-  arrived: (names, count) => `${names.join(", ")} joined. ${people(count)}`,
-  departed: (names, count) => `${names.join(", ")} left. ${people(count)}`,
-  somebody: "Somebody",
+  arrived: (names) => `${names.join(", ")} joined.`,
+  departed: (names) => `${names.join(", ")} left.`,
+  people: (count) => (count === 1 ? "You are alone here." : `${count} people are here.`),
 };

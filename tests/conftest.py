@@ -1,10 +1,10 @@
 """Fixtures that several tests share."""
 
+import socket
 import subprocess
 import time
 
 import pytest
-import redis as redis_client
 
 from tests.support import free_port, require
 
@@ -22,16 +22,13 @@ class RedisServer:
 
     def start(self):
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        with redis_client.Redis(port=self.port) as client:
-            for _ in range(500):
-                try:
-                    client.ping()
-                except redis_client.AuthenticationError:
-                    return
-                except redis_client.ConnectionError:
-                    time.sleep(0.01)
-                else:
-                    return
+        for _ in range(1000):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+            else:
+                return
         pytest.fail("redis-server did not start")
 
     def kill(self):

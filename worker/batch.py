@@ -54,4 +54,5 @@ class Batcher(Generic[X, Y]):
                 future.set_result(answer)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """The batch in hand is still answered; items after it are refused with RuntimeError."""
+        self._thread.shutdown(wait=False)

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.conversation import OBSERVERS
 from worker.emotion import ENGINES
 from worker.errors import ConfigError
-from worker.registry import check, load, options
+from worker.registry import check, construct, load, options
 from worker.rooms import ROOMS
 from worker.sinks import SINKS
 from worker.vad import VADS
 
 ENVIRONMENT = "UNDERTONE__"
 
-GIVEN = frozenset({"room", "server", "snapshot", "speaker", "sinks"})
+GIVEN = frozenset({"room", "server", "snapshot", "speaker", "progress"})
 """Constructor parameters that the worker fills in itself; they are no options."""
 
 TABLES: dict[str, Mapping[str, str]] = {
@@ -39,13 +39,16 @@ FIXED = {
 }
 """Sections with one implementation."""
 
+PURE = ("segmenter", "windows", "smoothing")
+"""Sections whose objects hold nothing, so that making one is the way to check what their options mean together."""
+
 Section = dict[str, Any]
 
 
 class Logs(BaseModel):
     """How the worker speaks to its operator, on standard error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "text"
@@ -56,7 +59,7 @@ class Logs(BaseModel):
 class Settings(BaseModel):
     """Every section in the order of the flow. Their options are hidden from `repr`, because some are secret."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     room: Section = Field(repr=False)
     vad: Section = Field({"kind": "silero"}, repr=False)
@@ -130,6 +133,8 @@ def _section(name: str, section: Section, where: str) -> Section:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     checked = check(model, fields, where)
+    if name in PURE:
+        construct(load({}, FIXED[name]), fields, where, speaker="")
     return ({"kind": kind} if kind else {}) | {key: getattr(checked, key) for key in fields}
 
 
@@ -180,3 +185,40 @@ def _key(fields: Any, step: str, name: str) -> Any:
     if isinstance(fields, list) and step.isdecimal() and int(step) < len(fields):
         return int(step)
     raise ConfigError(f"{name} leads nowhere: there is no entry {step!r} to set; correct the name.")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, with the options of every kind that comes with the worker."""
+    schema = Settings.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    for name in (*TABLES, *FIXED):
+        kinds = TABLES.get(name)
+        entry = _options_schema(name, None, definitions) if kinds is None else _kinds_schema(name, kinds, definitions)
+        old = schema["properties"][name]
+        if old.get("type") == "array":
+            entry = {"type": "array", "items": entry}
+        elif "anyOf" in old:
+            entry = {"anyOf": [entry, {"type": "null"}]}
+        schema["properties"][name] = entry | ({"default": old["default"]} if "default" in old else {})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Undertone configuration"}
+
+
+def _kinds_schema(name: str, kinds: Mapping[str, str], definitions: dict[str, Any]) -> dict[str, Any]:
+    choices = [_options_schema(name, kind, definitions) for kind in sorted(kinds)]
+    own = {
+        "description": "A class of your own: `kind: package.module:Name` and its constructor's parameters.",
+        "type": "object",
+        "properties": {"kind": {"type": "string", "pattern": ":"}},
+        "required": ["kind"],
+    }
+    return {"anyOf": [*choices, own]}
+
+
+def _options_schema(name: str, kind: str | None, definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = option_model(name, kind).model_json_schema()
+    definitions.update(schema.pop("$defs", {}))
+    if kind is None:
+        return schema
+    schema["properties"] = {"kind": {"const": kind}, **schema.get("properties", {})}
+    schema["required"] = ["kind", *schema.get("required", [])]
+    return schema

@@ -22,7 +22,7 @@ def load(table: Mapping[str, str], kind: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"kind {kind!r} could not be loaded: {error}. Is its package installed?") from error
 
 

@@ -9,6 +9,7 @@ import structlog
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window
 from worker.conversation import Observer
+from worker.errors import RoomError
 from worker.events import (
     Envelope,
     Event,
@@ -50,13 +51,15 @@ class Live:
         self.done = asyncio.Event()
         self.after = after
         """The same person's earlier connection, which says its last word first."""
+        self.held: list[Event] = []
+        """What waits for that."""
 
     def put(self, item: AudioChunk | Tick | SpeakerMuted) -> None:
         oldest = self.sound.put(item)
         if isinstance(oldest, AudioChunk):
             self.dropped_s += len(oldest.samples) / RATE
 
-    def leave(self, reason: SpeakerLeft | None) -> None:
+    def leave(self, reason: SpeakerLeft) -> None:
         self.reason = reason
         self.sound.close()
 
@@ -151,13 +154,18 @@ class Session:
     # -- a live room: nobody waits for anybody --------------------------------------------------------------------
 
     async def _run_live(self) -> None:
+        failure: RoomError | None = None
         async with asyncio.TaskGroup() as tasks:
             try:
                 async for item in self._room:
                     await self._take(item, tasks)
+            except RoomError as error:
+                failure = error  # raised below: what was heard before it is still told
             finally:
                 for live in self._live.values():
-                    live.leave(None)
+                    live.sound.close()
+        if failure is not None:
+            raise failure
 
     async def _take(self, item: RoomItem, tasks: asyncio.TaskGroup) -> None:
         match item:
@@ -167,27 +175,37 @@ class Session:
             case SpeakerJoined():
                 live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
                 self._live[item.speaker] = live
-                self.say(item)
+                self._say_in_turn(live, item)
                 tasks.create_task(self._listen(live))
                 tasks.create_task(self._feel(live))
             case SpeakerLeft():
-                if (live := self._live.pop(item.speaker, None)) is not None:
+                if (live := self._live.get(item.speaker)) is not None:
                     live.leave(item)
             case Tick():
                 for live in self._live.values():
                     live.put(item)
                 self._tick(item.at)
-            case SpeakerMuted():
+            case SpeakerMuted() | SpeakerUnmuted():
                 if (live := self._live.get(item.speaker)) is not None:
-                    live.put(item)
-                self.say(item)
+                    if isinstance(item, SpeakerMuted):
+                        live.put(item)
+                    self._say_in_turn(live, item)
             case _:
                 await self._other(item)
+
+    def _say_in_turn(self, live: Live, event: Event) -> None:
+        """Say it now, or once the same person's earlier connection has said its last word."""
+        if live.after is None:
+            self.say(event)
+        else:
+            live.held.append(event)
 
     async def _listen(self, live: Live) -> None:
         if live.after is not None:
             await live.after.done.wait()
             live.after = None
+            for event in live.held:
+                self.say(event)
         speaker = live.speaker
         async for item in live.sound:
             match item:
@@ -199,7 +217,10 @@ class Session:
                     self._spread(live, speaker.stop(item.at))
         self._spread(live, speaker.stop(self._at))
         if live.reason is not None:
+            live.windows.clear()
             self.say(live.reason)
+        if self._live.get(speaker.id) is live:
+            del self._live[speaker.id]
         self.dropped_s += live.dropped_s
         live.windows.close()
         live.done.set()
@@ -213,7 +234,10 @@ class Session:
 
     async def _feel(self, live: Live) -> None:
         async for window in live.windows:
-            for event in await live.speaker.feel(window):
+            felt = await live.speaker.feel(window)
+            if live.reason is not None and live.done.is_set():
+                return  # nothing is said of a person after they left
+            for event in felt:
                 self.say(event)
 
     # -- both -----------------------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ class TalkTimes:
     """Seconds per speaker; where speech overlaps each speaker's counts. Those who leave keep what they have.
 
     Speakers who are not analysed are left out: nothing is known about them, and 0 would be a claim.
-    An utterance that goes on counts up to `settle_s` before now, because its end is known only the segmenter's
-    minimum silence after the fact; so no number is ever taken back.
+    An utterance that goes on counts up to `settle_s` before now: by default its end is known at most 1.0 s after the
+    fact (0.4 s of silence, or of sound that then stopped coming for 0.6 s). So no number is ever taken back; should an
+    end be known later than that, the number stands still instead.
     """
 
-    def __init__(self, every_s: float = 1.0, settle_s: float = 0.5) -> None:
+    def __init__(self, every_s: float = 1.0, settle_s: float = 1.0) -> None:
         if every_s <= 0 or settle_s < 0:
             raise ConfigError("talk_time: every_s must be above 0 and settle_s not below 0.")
         self._every_s, self._settle_s = every_s, settle_s

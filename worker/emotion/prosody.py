@@ -24,7 +24,7 @@ VOICED, OCTAVE_COST = 0.45, 0.01
 """Correlation from which a frame has a pitch, and preference for the higher of equal candidates (Boersma 1993)."""
 
 QUIET_DB, SILENT_DB = 30.0, -65.0
-"""No pitch is sought this far below the loudest frame (Praat's silence threshold), nor below this level re full scale."""
+"""No pitch is sought this far below the loudest frame (Praat's silence threshold), nor below this level (full scale 0)."""
 
 JUMP = 9.0
 """Frames this many semitones off the median are octave errors or creak and say nothing of intonation."""
@@ -39,16 +39,26 @@ NAMES = ("pitch", "pitch_spread", "level", "tilt", "rate")
 """Median F0 and its 20th to 80th percentile range in semitones (re 27.5 Hz), level of voiced frames in dB,
 alpha ratio (energy at 50-1000 Hz to 1-5 kHz, dB; GeMAPS, Eyben et al. 2016), syllable nuclei a voiced second."""
 
-USUAL = np.array([33.0, 6.0, -30.0, 15.0, 5.0])
-WITHIN = np.array([3.0, 3.0, 5.0, 4.0, 1.5])
-BETWEEN = np.array([5.0, 1.5, 8.0, 4.0, 0.7])
-WEIGHTS = np.array([1.0, 0.3, 1.0, -0.7, 0.2])
+USUAL = np.array([30.0, 5.0, -33.0, 12.0, 4.1])
+WITHIN = np.array([3.4, 1.9, 5.5, 3.8, 0.8])
+BETWEEN = np.array([5.0, 1.5, 8.0, 4.0, 0.5])
+"""Mean of each feature, and its standard deviation within and between speakers, from 51 speakers of CREMA-D (ODbL 1.0);
+level and tilt differ more between speakers here than there, where all had one microphone."""
+
+WEIGHTS = np.array([0.76, 0.21, 0.69, -0.85, 0.1])
+"""Logistic regression of angry and happy against sad, with neutral between, on the same speakers; levels were shifted by
+a random 3 dB, since browsers regulate them. The rate has more than its fitted 0.02: read sentences vary little in pace.
+Angry and happy rank above sad and neutral, each speaker against their own neutral clips, with AUC 0.95 on the other 26
+CREMA-D speakers, and 0.86 on the 24 of RAVDESS, from which nothing was learned."""
 
 PRIOR_WINDOWS = 8.0
+"""Windows that the prior variance stands for; a person who varies less than others becomes more readable slowly."""
+
 CLIP = 3.0
+"""No single feature, and no single window, says more than three standard deviations."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
     """What is usual for one speaker, per feature; never changed in place."""
 

@@ -42,6 +42,9 @@ HEADERS = {
 }
 NOTICE = "The sound of this room is analysed: who speaks, for how long, and how lively each voice is."
 
+SOCKET = web.RequestKey("socket", web.WebSocketResponse)
+"""Where a request keeps its WebSocket, for whoever must close it."""
+
 log = structlog.get_logger()
 
 
@@ -132,7 +135,7 @@ class Server:
         if not socket.can_prepare(request):
             raise web.HTTPUpgradeRequired(text="This address is for WebSockets.")
         await socket.prepare(request)
-        request["socket"] = socket
+        request[SOCKET] = socket
         self._sockets.add(socket)
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
@@ -228,7 +231,8 @@ class Server:
         except Refused as refused:
             return refused.socket
         finally:
-            self._sockets.discard(request.get("socket"))
+            if (socket := request.get(SOCKET)) is not None:
+                self._sockets.discard(socket)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -259,7 +263,7 @@ class Server:
 
 async def _say(request: web.Request, status: int, sentence: str) -> web.StreamResponse:
     """An error for a client: a JSON sentence, or the close of its WebSocket."""
-    socket = request.get("socket")
+    socket = request.get(SOCKET)
     if isinstance(socket, web.WebSocketResponse):
         await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=_short(sentence))
         return socket

@@ -166,8 +166,8 @@ class EmbeddedRoom:
         speaker, generation = self._people.get(person) or (f"p{len(self._people) + 1}", 0)
         twin = self._present.get(speaker)
         if twin is not None:
-            await _refuse(twin.socket, "You opened this room in another tab, so this one was closed.", 4409)
             await self._leave(twin, "replaced")
+            await _refuse(twin.socket, "You opened this room in another tab, so this one was closed.", 4409)
         if len(self._present) >= self._largest or len(self._people) >= 1000:
             raise RoomError(f"The room is full: it holds {self._largest} people.")
         self._people[person] = (speaker, generation + 1)
@@ -227,8 +227,8 @@ class EmbeddedRoom:
             self._spawn(self._lost(one))
 
     async def _lost(self, one: Participant) -> None:
-        await _refuse(one.socket, "The media connection was lost: join again.", 4504)
         await self._leave(one, "lost")
+        await _refuse(one.socket, "The media connection was lost: join again.", 4504)
 
     async def _enter(self, one: Participant) -> None:
         one.present = True
@@ -365,8 +365,8 @@ class EmbeddedRoom:
 
     async def close(self) -> None:
         for one in list(self._present.values()):
-            await _refuse(one.socket, "The room is closing.", 4503)
             await self._leave(one, "closed")
+            await _refuse(one.socket, "The room is closing.", 4503)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

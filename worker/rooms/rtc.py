@@ -87,6 +87,8 @@ class Peer:
         if len(sdp) > LARGEST_SDP or sdp.count("\nm=") > most_lines:
             raise RoomError("The offer is too large: offer one microphone, one camera and the slots asked for.")
         try:
+            if not sdp.startswith("v=0"):
+                raise ValueError("no version line")
             await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         except Exception as error:  # a parser that meets hostile text may raise anything
             raise RoomError(f"The offer is not SDP that can be answered ({type(error).__name__}): reload.") from error
@@ -157,8 +159,8 @@ class Peer:
             return
         try:
             packet = self._dtls._rx_srtp.unprotect(data)
-        except SrtpError:
-            self.dropped += 1  # forged, repeated, or under another key
+        except (SrtpError, ValueError):
+            self.dropped += 1  # forged, repeated, under another key, or longer than any path carries
             return
         self._count(incoming, header)
         self._on_rtp(incoming.line.kind, header, packet, time.monotonic())
@@ -168,6 +170,7 @@ class Peer:
         if incoming.ssrc != header.ssrc:
             streams = incoming.receiver._RTCRtpReceiver__remote_streams
             streams.clear()
+            self._dtls._rtp_router.ssrc_table.pop(incoming.ssrc, None)
             incoming.ssrc = header.ssrc
             incoming.statistics = streams[header.ssrc] = StreamStatistics(CLOCK[incoming.line.kind])
             self._dtls._rtp_router.ssrc_table[header.ssrc] = incoming.receiver
@@ -184,8 +187,8 @@ class Peer:
             return False
         try:
             protected = self._dtls._tx_srtp.protect(data)
-        except SrtpError:
-            return False  # older than the replay window: nobody waits for it any more
+        except (SrtpError, ValueError):
+            return False  # older than the replay window: nobody waits for it any more; or too long
         pair.protocol.transport.sendto(protected, pair.remote_addr)
         return True
 

@@ -118,8 +118,8 @@ class RedisSink:
             )
         if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error):
             return "redis_refused", (
-                f"Redis at {self._where} has no certificate that this machine trusts, or speaks no TLS: "
-                "correct its certificate, or the url."
+                f"Redis at {self._where} shows no certificate that this machine trusts: "
+                "correct the certificate, or name its authority in the url with ?ssl_ca_certs=PATH."
             )
         if isinstance(error, ResponseError):
             return "redis_rejected", f"Redis at {self._where} answers: {_brief(error)}."

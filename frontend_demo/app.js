@@ -1,0 +1,171 @@
+/** The page: joins a room, keeps one tile per person, and says in words what happens. */
+
+import { Announcer } from "./announcer.js";
+import { openEntrance, reopenEntrance } from "./entrance.js";
+import { empty, fold, silenced, stranger } from "./events.js";
+import { NONE, capture, stop } from "./media.js";
+import { $, write, writeTexts } from "./page.js";
+import { Room } from "./room.js";
+import { strings } from "./strings.js";
+import { Tile } from "./tile.js";
+
+const MISSED_SHOWN_S = 20;
+const FINAL = ["gaveUp", "elsewhere", "refused"];
+
+const tiles = new Map();
+const announcer = new Announcer($("said"));
+let page = null;
+let room = null;
+let you = null;
+let trouble = "";
+let state = empty;
+let participants = null;
+let media = new Map();
+
+async function open() {
+  writeTexts();
+  document.title = strings.title("");
+  try {
+    const answer = await fetch("./v1/page");
+    if (!answer.ok) throw new Error(answer.statusText);
+    page = await answer.json();
+  } catch {
+    $("problem").textContent = strings.status.unreachable;
+    return;
+  }
+  document.title = strings.title(page.room);
+  $("room-name").textContent = strings.room(page.room);
+  await openEntrance(page, enter);
+}
+
+function enter(choices, stream, problem) {
+  const url = new URL(`./v1/rooms/${encodeURIComponent(page.room)}/join`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const heard = stream.getAudioTracks().length > 0;
+  const seen = stream.getVideoTracks().length > 0;
+  trouble = problem ? strings.status[problem] : "";
+  room = new Room(url, { ...choices, muted: !heard }, stream, { status, welcome, participants: arrange, media: attach, message: hear });
+  $("banner-detail").textContent = choices.analysed ? strings.banner.on : strings.banner.off;
+  press("mute", !heard, heard ? strings.controls.mute : strings.controls.noMicrophone, !heard);
+  press("hide", !seen, seen ? strings.controls.hide : strings.controls.noCamera, !seen);
+  $("room").hidden = false;
+  $("room").focus();
+  room.connect();
+}
+
+function exit(words, field = "name") {
+  if (!room) return;
+  room.leave();
+  stop(room.stream);
+  announcer.forget();
+  for (const tile of tiles.values()) tile.remove();
+  tiles.clear();
+  [room, you, participants, state, media] = [null, null, null, empty, new Map()];
+  for (const id of ["room", "sound", "rejoin"]) $(id).hidden = true;
+  reopenEntrance(words, field);
+}
+
+// ---- what the room tells ----
+
+function welcome(id) {
+  you = id;
+}
+
+function arrange(list) {
+  if (participants) announcer.changed(participants, list);
+  participants = list;
+  draw();
+}
+
+function attach(tracks) {
+  media = tracks;
+  draw();
+}
+
+function hear(message) {
+  state = fold(state, message);
+  draw();
+}
+
+function status(kind, complaint = "") {
+  if (kind === "token") return exit(complaint || strings.status.token, "token");
+  const fine = kind === "connected";
+  write($("status"), [complaint || strings.status[kind], fine && trouble].filter(Boolean).join(" "));
+  $("rejoin").hidden = !FINAL.includes(kind);
+  $("tiles").classList.toggle("stale", !fine);
+  if (fine || kind === "connecting") return;
+  state = silenced(state);
+  media = new Map();
+  draw();
+}
+
+// ---- what the page shows ----
+
+function draw() {
+  const list = participants ?? [];
+  const here = new Set(list.map(({ speaker }) => speaker));
+  for (const [speaker, tile] of tiles) {
+    if (here.has(speaker)) continue;
+    tile.remove();
+    tiles.delete(speaker);
+  }
+  for (const participant of list) {
+    const { speaker } = participant;
+    const own = speaker === you;
+    const tile = tiles.get(speaker) ?? add(participant, own);
+    const tracks = own ? { video: room.stream.getVideoTracks()[0] } : (media.get(speaker) ?? {});
+    tile.media(tracks).catch(() => ($("sound").hidden = false));
+    tile.update(participant, state.speakers[speaker] ?? stranger, state.at);
+  }
+  const missed = state.missedAt !== null && state.at - state.missedAt < MISSED_SHOWN_S;
+  write($("missed"), missed ? strings.status.missed : "");
+}
+
+function add(participant, own) {
+  const tile = new Tile(participant, own);
+  tiles.set(participant.speaker, tile);
+  $("tiles").append(tile.element);
+  return tile;
+}
+
+// ---- what the person does ----
+
+function press(id, pressed, text, disabled = false) {
+  const button = $(id);
+  button.setAttribute("aria-pressed", pressed);
+  button.disabled = disabled;
+  button.querySelector("span").textContent = text;
+  button.querySelector("use").setAttribute("href", `./icons.svg#${button.dataset.icon}${pressed ? "-off" : ""}`);
+}
+
+function toggleMute() {
+  const muted = !room.hello.muted;
+  press("mute", muted, strings.controls.mute);
+  room.mute(muted);
+}
+
+/** A hidden camera is really off: its track is stopped, and asked for anew. */
+async function toggleCamera() {
+  const here = room;
+  const hide = $("hide").getAttribute("aria-pressed") === "false";
+  $("hide").disabled = true;
+  const { stream } = hide ? { stream: new MediaStream() } : await capture(NONE, $("camera").value);
+  if (here !== room) return stop(stream);
+  const [track] = stream.getVideoTracks();
+  await here.show(track ?? null);
+  press("hide", !track, strings.controls.hide);
+  draw();
+}
+
+async function turnOnSound() {
+  await Promise.all([...tiles.values()].map((tile) => tile.play()));
+  $("sound").hidden = true;
+}
+
+$("mute").addEventListener("click", toggleMute);
+$("hide").addEventListener("click", toggleCamera);
+$("sound").addEventListener("click", turnOnSound);
+$("leave").addEventListener("click", () => exit(strings.status.left));
+$("rejoin").addEventListener("click", () => room.retry());
+addEventListener("pagehide", () => exit(""));
+open();

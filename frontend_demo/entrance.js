@@ -1,0 +1,99 @@
+/** The form in front of the room: name, devices, and whether one's voice may be analysed. */
+
+import { NONE, capture, devices, stop } from "./media.js";
+import { $ } from "./page.js";
+import { strings } from "./strings.js";
+
+let preview = null;
+
+/** Makes the form ready for a page description of the worker; `enter(choices, stream, problem)` is called on each joining. */
+export async function openEntrance({ room, token_needed, notice }, enter) {
+  $("lead").textContent = strings.join.lead(room);
+  $("notice").textContent = notice || strings.join.notice;
+  $("token-field").hidden = !token_needed;
+  $("token").required = token_needed;
+  $("name").value = recall("name") ?? "";
+  const choice = recall("analysed");
+  if (choice) $(choice === "yes" ? "analyse" : "without").checked = true;
+  $("preview").addEventListener("click", togglePreview);
+  $("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    join(token_needed, enter);
+  });
+  await listDevices();
+  $("submit").disabled = false;
+}
+
+/** Shows the form again, with a sentence about what happened. */
+export function reopenEntrance(words, field) {
+  $("entrance").hidden = false;
+  $("problem").textContent = words;
+  $(field).focus();
+}
+
+async function join(tokenNeeded, enter) {
+  const choice = new FormData($("form")).get("analysed");
+  $("problem").textContent = choice ? "" : strings.join.choose;
+  if (!choice) return $("analyse").focus();
+  const name = $("name").value.trim();
+  remember("name", name);
+  remember("analysed", choice);
+  busy(true);
+  endPreview();
+  const { stream, problem } = await capture($("microphone").value, $("camera").value);
+  busy(false);
+  $("entrance").hidden = true;
+  enter({ name, person: person(), analysed: choice === "yes", ...(tokenNeeded && { token: $("token").value }) }, stream, problem);
+}
+
+function busy(joining) {
+  $("submit").disabled = joining;
+  $("submit").textContent = joining ? strings.join.joining : strings.join.submit;
+}
+
+async function listDevices() {
+  await fill($("microphone"), "audioinput", strings.join.usualMicrophone, strings.join.noMicrophone);
+  await fill($("camera"), "videoinput", strings.join.usualCamera, strings.join.noCamera);
+}
+
+async function fill(select, kind, usual, none) {
+  const chosen = select.value;
+  const found = (await devices(kind)).filter(({ deviceId }) => deviceId !== "default");
+  select.replaceChildren(new Option(usual, ""), ...found.map(({ label, deviceId }) => new Option(label, deviceId)), new Option(none, NONE));
+  if ([...select.options].some(({ value }) => value === chosen)) select.value = chosen;
+}
+
+async function togglePreview() {
+  if (preview) return endPreview();
+  const { stream, problem } = await capture(NONE, $("camera").value);
+  $("problem").textContent = problem ? strings.status[problem] : "";
+  if (stream.getVideoTracks().length === 0) return;
+  preview = stream;
+  $("picture").srcObject = stream;
+  $("stage").classList.add("pictured");
+  $("preview").textContent = strings.join.stopPreview;
+  $("preview-hint").textContent = strings.join.previewing;
+  await listDevices();
+}
+
+function endPreview() {
+  stop(preview);
+  preview = null;
+  $("picture").srcObject = null;
+  $("stage").classList.remove("pictured");
+  $("preview").textContent = strings.join.preview;
+  $("preview-hint").textContent = strings.join.previewHint;
+}
+
+/** One random name (a UUID) for this person in this browser, so that a reload or a second tab is the same person. */
+function person() {
+  const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const fresh = [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join("-");
+  const id = sessionStorage.getItem("undertone.person") ?? recall("person") ?? fresh;
+  sessionStorage.setItem("undertone.person", id);
+  remember("person", id);
+  return id;
+}
+
+const recall = (key) => localStorage.getItem(`undertone.${key}`);
+const remember = (key, value) => localStorage.setItem(`undertone.${key}`, value);

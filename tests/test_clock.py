@@ -1,0 +1,53 @@
+"""RTP timestamps on the room's clock."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.audio.clock import RtpClock
+
+
+def place(pairs):
+    """(RTP ticks at 48 kHz, arrival) → seconds, to a tenth of a millisecond."""
+    clock = RtpClock()
+    return [round(clock.place(ticks & 0xFFFFFFFF, arrival), 4) for ticks, arrival in pairs]
+
+
+def test_distances_come_from_timestamps_and_not_from_arrival():
+    assert place([(0, 5.0), (960, 5.05), (1920, 5.05), (2880, 5.2)]) == [5.0, 5.02, 5.04, 5.06]
+
+
+def test_timestamps_wrap():
+    first = 2**32 - 960
+    assert place([(first, 5.0), (first + 960, 5.02), (first + 1920, 5.04)]) == [5.0, 5.02, 5.04]
+
+
+def test_silence_that_was_not_sent_is_a_step():
+    assert place([(0, 5.0), (48_000 * 30, 35.01)]) == [5.0, 35.0]
+
+
+def test_an_older_packet_lies_before():
+    assert place([(9600, 5.2), (8640, 5.2)]) == [5.2, 5.18]
+
+
+def test_sound_that_came_before_it_was_spoken_moves_the_origin_back():
+    """The first packet was 0.1 s late itself."""
+    assert place([(0, 5.1), (960, 5.02), (1920, 5.04)]) == [5.1, 5.02, 5.04]
+
+
+@pytest.mark.parametrize("jump", [-48_000 * 3600, 2**31 - 1])
+def test_a_jump_of_the_timestamps_starts_anew_at_its_arrival(jump):
+    assert place([(0, 5.0), (jump, 5.02), (jump + 960, 5.04)]) == [5.0, 5.02, 5.04]
+
+
+def test_less_than_two_seconds_late_is_the_network():
+    assert place([(0, 5.0), (960, 7.01), (1920, 7.05)]) == [5.0, 5.02, 7.05]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.floats(0, 10)), min_size=1, max_size=40))
+def test_no_sound_lies_in_the_future_or_long_ago(steps):
+    clock, arrival = RtpClock(), 0.0
+    for timestamp, pause in steps:
+        arrival += pause
+        assert -1e-6 <= arrival - clock.place(timestamp, arrival) <= 2.0 + 1e-6

@@ -1,0 +1,334 @@
+"""The embedded room against real WebRTC clients and against everything a client can do wrong."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import aioice.ice
+import aiohttp
+import pytest
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from worker.audio import AudioChunk
+from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.ops.http import Server
+from worker.rooms import ListenerJoined, Tick, guests
+from worker.rooms.embedded import KNOCKS_PER_S, EmbeddedRoom
+
+PERSON = "a-person-key-of-their-own"
+
+
+@pytest.fixture(autouse=True)
+def _loopback(monkeypatch):
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+class Hall:
+    """An embedded room on a free port, with a note of everything it gives."""
+
+    def __init__(self, **options):
+        self.server = Server(port=0)
+        self.room = EmbeddedRoom(self.server, "hall", **options)
+        self.items = []
+
+    async def collect(self):
+        async for item in self.room:
+            self.items.append(item)
+
+    def kinds(self, *kinds):
+        return [item for item in self.items if isinstance(item, kinds)]
+
+    async def until(self, condition, within_s=10):
+        async with asyncio.timeout(within_s):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def hall(**options):
+    one = Hall(**options)
+    await one.server.start()
+    task = asyncio.create_task(one.collect())
+    try:
+        yield one
+    finally:
+        await one.room.close()
+        await task
+        await one.server.stop()
+
+
+class Silent(MediaStreamTrack):
+    """A track that never says anything; tests send packets of their own."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    async def recv(self):
+        await asyncio.sleep(3600)
+
+
+class Guest:
+    """A browser's part, played by aiortc."""
+
+    def __init__(self, hall, session, name="Ada", person=PERSON, **hello):
+        self.hello = {"type": "join", "name": name, "person": person, "analysed": True} | hello
+        self.url = f"http://127.0.0.1:{hall.server.port}/v1/rooms/hall/join"
+        self.session = session
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.messages, self.events, self.received = [], [], {}
+        self.closed = asyncio.Event()
+
+    async def join(self, connect=True):
+        self.socket = await self.session.ws_connect(self.url)
+        await self.say(self.hello)
+        self.reader = asyncio.create_task(self.read())
+        if connect:
+            await self.connect()
+        return self
+
+    async def connect(self):
+        self.channel = self.pc.createDataChannel("undertone")
+        self.channel.on("message", lambda text: self.events.append(json.loads(text)))
+        self.pc.addTransceiver(Silent("audio"), "sendonly")
+        self.pc.addTransceiver(Silent("video"), "sendonly")
+        for kind in ("audio", "video"):
+            self.pc.addTransceiver(kind, "recvonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        await self.say({"type": "offer", "sdp": self.pc.localDescription.sdp})
+        await self.until(lambda: self.pc.connectionState == "connected")
+
+    async def read(self):
+        while (message := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
+            said = json.loads(message.data)
+            self.messages.append(said)
+            if said["type"] == "answer":
+                await self.pc.setRemoteDescription(RTCSessionDescription(said["sdp"], "answer"))
+        self.reason = message.extra
+        self.closed.set()
+
+    async def say(self, message):
+        await self.socket.send_json(message)
+
+    async def until(self, condition):
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    def last(self, kind):
+        return next((m for m in reversed(self.messages) if m["type"] == kind), None)
+
+    async def speak(self, count):
+        """Real Opus packets, as a browser would send them."""
+        sender = self.pc.getTransceivers()[0].sender
+        for header, payload in _some(count):
+            first = bytes([0x80, 96]) + header.sequence.to_bytes(2, "big") + header.timestamp.to_bytes(4, "big")
+            await sender.transport._send_rtp(first + sender._ssrc.to_bytes(4, "big") + payload)
+            await asyncio.sleep(0.005)
+
+    async def leave(self):
+        await self.pc.close()
+        await self.socket.close()
+        self.reader.cancel()
+
+
+def _some(count):
+    stream = guests.numbered(guests.packets(0), 30)
+    return [next(stream) for _ in range(count)]
+
+
+@asynccontextmanager
+async def meeting(hall, *named):
+    async with aiohttp.ClientSession() as session:
+        people = [await Guest(hall, session, name, f"{PERSON} {name}").join() for name in named]
+        try:
+            yield people
+        finally:
+            for one in people:
+                await one.leave()
+
+
+async def test_a_voice_is_heard_and_carried_to_the_other():
+    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
+        await bo.until(lambda: bo.last("slots") and bo.last("slots")["slots"][0]["speaker"] == "p1")
+        packets = []
+        bo.pc.getTransceivers()[2].receiver._handle_rtp_packet = lambda packet, arrival_time_ms: _note(packets, packet)
+        await ada.speak(25)
+        await one.until(lambda: len(one.kinds(AudioChunk)) >= 20)
+        await bo.until(lambda: len(packets) >= 20)
+    assert {chunk.speaker for chunk in one.kinds(AudioChunk)} == {"p1"}
+    assert [p.payload for p in packets[:5]] == [payload for _, payload in _some(25)[:5]]
+
+
+async def _note(packets, packet):
+    packets.append(packet)
+
+
+async def test_who_is_not_analysed_is_carried_and_never_decoded():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        quiet = await Guest(one, session, analysed=False).join()
+        await one.until(lambda: one.kinds(SpeakerJoined))
+        await quiet.speak(20)
+        await asyncio.sleep(0.2)
+        await quiet.leave()
+    assert one.kinds(SpeakerJoined)[0].analysed is False
+    assert one.kinds(AudioChunk) == []
+
+
+async def test_listeners_are_greeted_and_get_messages():
+    async with hall() as one, meeting(one, "Ada") as (ada,):
+        await one.until(lambda: one.kinds(ListenerJoined))
+        await one.room.send('{"early": true}')
+        assert await one.room.send('{"snapshot": true}', to="p1")
+        await one.room.send('{"event": true}')
+        await ada.until(lambda: len(ada.events) == 2)
+    assert ada.events == [{"snapshot": True}, {"event": True}]
+
+
+async def test_leaving_muting_and_reloading_leave_a_correct_room():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        ada = await Guest(one, session).join()
+        await one.until(lambda: one.kinds(SpeakerJoined))
+        await ada.say({"type": "mute", "muted": True})
+        await one.until(lambda: one.kinds(SpeakerMuted))
+        await ada.speak(10)
+        await ada.say({"type": "mute", "muted": False})
+        await one.until(lambda: one.kinds(SpeakerUnmuted))
+        assert one.kinds(AudioChunk) == []
+        await ada.leave()
+        await one.until(lambda: one.kinds(SpeakerLeft))
+        again = await Guest(one, session).join()
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        await again.leave()
+    assert [(j.speaker, j.generation) for j in one.kinds(SpeakerJoined)] == [("p1", 1), ("p1", 2)]
+
+
+async def test_a_second_tab_takes_the_first_ones_place():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        first = await Guest(one, session).join()
+        await one.until(lambda: one.kinds(SpeakerJoined))
+        second = await Guest(one, session).join()
+        await first.closed.wait()
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        await first.leave()
+        await asyncio.sleep(0.1)
+        cards = second.last("participants")["participants"]
+        await second.leave()
+    assert first.socket.close_code == 4409
+    assert "another tab" in first.last("error")["message"]
+    assert [card["generation"] for card in cards] == [2]
+    assert one.kinds(SpeakerLeft)[0].reason == "replaced"
+
+
+async def test_a_slot_is_used_again_by_who_comes_next():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        ada = await Guest(one, session, "Ada", PERSON + "a").join()
+        bo = await Guest(one, session, "Bo", PERSON + "b").join()
+        await ada.until(lambda: ada.last("slots")["slots"][0]["speaker"] == "p2")
+        await bo.leave()
+        await ada.until(lambda: ada.last("slots")["slots"][0]["speaker"] is None)
+        cy = await Guest(one, session, "Cy", PERSON + "c").join()
+        await ada.until(lambda: ada.last("slots")["slots"][0]["speaker"] == "p3")
+        assert len(ada.last("slots")["slots"]) == 1
+        await cy.leave()
+        await ada.leave()
+
+
+async def test_a_vanished_tab_leaves_when_its_connection_ends():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        ada = await Guest(one, session).join()
+        await one.until(lambda: one.kinds(SpeakerJoined))
+        ada.socket._response.connection.transport.abort()
+        await one.until(lambda: one.kinds(SpeakerLeft))
+        await ada.leave()
+
+
+BAD = [
+    ("no JSON", "{", "not JSON"),
+    ("an array", "[1]", "not a JSON object"),
+    ("unknown", json.dumps({"type": "dance"}), "not understood"),
+    ("no SDP", json.dumps({"type": "offer", "sdp": "hello"}), "not SDP"),
+    ("half an SDP", json.dumps({"type": "offer", "sdp": "v=0\r\nm=audio x\r\n"}), "not SDP"),
+    ("too many lines", json.dumps({"type": "offer", "sdp": "v=0\r\n" + "m=audio 9 X 0\r\n" * 100}), "too large"),
+    ("oversized", json.dumps({"type": "offer", "sdp": "x" * 200_000}), "at most"),
+]
+
+
+@pytest.mark.parametrize(("message", "sentence"), [(m, s) for _, m, s in BAD], ids=[name for name, _, _ in BAD])
+async def test_a_bad_message_is_refused_in_words_and_harms_nobody(message, sentence):
+    async with hall() as one, meeting(one, "Ada") as (ada,), aiohttp.ClientSession() as session:
+        bad = await Guest(one, session, "Eve", PERSON + "eve").join(connect=False)
+        await bad.socket.send_str(message)
+        await asyncio.wait_for(bad.closed.wait(), 5)
+        reason = (bad.last("error") or {"message": bad.reason})["message"]
+        assert sentence in reason
+        assert bad.socket.close_code in (4400, 4413)
+        await ada.speak(5)
+        await one.until(lambda: len(one.kinds(AudioChunk)) >= 4)
+        assert ada.pc.connectionState == "connected"
+        await bad.leave()
+    assert not one.room._tasks
+
+
+async def test_an_offer_without_audio_is_refused():
+    async with hall() as one, aiohttp.ClientSession() as session:
+        guest = await Guest(one, session).join(connect=False)
+        guest.pc.addTransceiver(Silent("video"), "sendonly")
+        await guest.pc.setLocalDescription(await guest.pc.createOffer())
+        await guest.say({"type": "offer", "sdp": guest.pc.localDescription.sdp})
+        await asyncio.wait_for(guest.closed.wait(), 5)
+        await guest.leave()
+    assert "no audio" in guest.last("error")["message"]
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        {"type": "hello", "name": "Ada", "person": PERSON},
+        {"type": "join", "person": PERSON},
+        {"type": "join", "name": "  ", "person": PERSON},
+        {"type": "join", "name": "Ada", "person": "short"},
+        {"type": "join", "name": ["Ada"], "person": PERSON},
+    ],
+)
+async def test_a_bad_join_is_refused_in_words(hello):
+    async with hall() as one, aiohttp.ClientSession() as session:
+        guest = Guest(one, session)
+        guest.hello = hello
+        await guest.join(connect=False)
+        await asyncio.wait_for(guest.closed.wait(), 5)
+        await guest.leave()
+    assert guest.last("error")["message"].endswith(".")
+    assert not one.kinds(SpeakerJoined)
+
+
+async def test_a_connection_that_never_comes_about_ends_with_a_reason():
+    async with hall(connect_within_s=0.2) as one, aiohttp.ClientSession() as session:
+        guest = await Guest(one, session).join(connect=False)
+        await asyncio.wait_for(guest.closed.wait(), 5)
+        await guest.leave()
+    assert "No media connection" in guest.last("error")["message"]
+
+
+async def test_a_data_channel_flood_ends_that_connection_alone():
+    async with hall() as one, meeting(one, "Ada", "Eve") as (ada, eve):
+        for _ in range(KNOCKS_PER_S + 5):
+            eve.channel.send("x")
+        await asyncio.wait_for(eve.closed.wait(), 5)
+        assert "Too many" in eve.last("error")["message"]
+        assert ada.pc.connectionState == "connected"
+
+
+async def test_a_full_room_says_so():
+    async with hall(largest=1) as one, meeting(one, "Ada"), aiohttp.ClientSession() as session:
+        guest = await Guest(one, session, "Bo", PERSON + "b").join(connect=False)
+        await asyncio.wait_for(guest.closed.wait(), 5)
+        await guest.leave()
+    assert "full" in guest.last("error")["message"]
+
+
+async def test_synthetic_guests_take_part():
+    async with hall(guests=2) as one:
+        await one.until(lambda: len({chunk.speaker for chunk in one.kinds(AudioChunk)}) == 2)
+        await one.until(lambda: one.kinds(Tick))
+    assert [joined.speaker for joined in one.kinds(SpeakerJoined)] == ["g1", "g2"]

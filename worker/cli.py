@@ -1,0 +1,244 @@
+"""The command `undertone`: each verb reads what it is given, and hands on to the module that does it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from worker import __version__
+from worker.errors import ConfigError, UndertoneError
+
+app = typer.Typer(
+    help="Hears each speaker of a live video room on their own, and says who speaks, for how long and how lively.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Check a configuration, or print what one may hold.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[Path, typer.Argument(help="A YAML file; configs/ has examples.")]
+Overrides = dict[str, Any]
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence and exit code 2 (wrong use) or 1 (failed)."""
+    code = 0
+    try:
+        app(prog_name="undertone")
+    except* UndertoneError as errors:
+        error = first(errors)
+        print(f"undertone: {error}", file=sys.stderr)
+        code = 2 if isinstance(error, ConfigError) else 1
+    except* BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)
+
+
+def first(errors: BaseExceptionGroup[UndertoneError]) -> UndertoneError:
+    """The first error of a group, however deep."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, UndertoneError)
+    return error
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigFile) -> None:
+    """Serve the room that a configuration describes, until it is told to stop."""
+    _serve(_settings(config), lambda address: None)
+
+
+@app.command()
+def demo(
+    guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 2,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the page is served; 0 takes a free port.")] = 8080,
+    no_redis: Annotated[bool, typer.Option("--no-redis", help="Do not look for Redis.")] = False,
+) -> None:
+    """Open a room on this machine that a browser can join at once."""
+    from worker.config import shipped
+
+    settings = _settings(shipped("demo.yaml"), {"room.guests": guests, "server.port": port})
+    settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look=not no_redis)})
+    _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends the room.", flush=True))
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="One recording per speaker, or one with a speaker per channel.")],
+    out: Annotated[Path | None, typer.Option(help="Write every event to this file, a line of JSON each.")] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="As fast as it was spoken, not as fast as can be.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="Settings other than those that come with the worker.")] = None,
+) -> None:
+    """Hear recordings as if they were a room, and say the same events."""
+    from worker.config import shipped
+    from worker.supervisor import replay as hear
+
+    over: Overrides = {"room.kind": "replay", "room.files": [str(file) for file in files]}
+    settings = _settings(config or shipped("replay.yaml"), over | ({"room.realtime": True} if realtime else {}))
+    sinks = [section for section in settings.sinks if section["kind"] not in ("data_channel", "websocket")]
+    if out is not None:
+        sinks.append({"kind": "jsonl", "path": out, "append": False})
+    settings = settings.model_copy(update={"sinks": sinks})
+    bar = Progress(
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s heard"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task("replay", total=0)
+        asyncio.run(hear(settings, lambda done, total: bar.update(task, completed=done, total=total)))
+    print(f"The events are in {out}." if out else "Done; --out report.jsonl keeps the events.", file=sys.stderr)
+
+
+@config_app.command("check")
+def config_check(file: ConfigFile) -> None:
+    """Check a configuration without connecting to anything; unknown keys are errors."""
+    settings = _settings(file)
+    emotion = settings.emotion["kind"] if settings.emotion else "none"
+    sinks = ", ".join(section["kind"] for section in settings.sinks) or "none"
+    print(f"{file} is valid. Room: {settings.room['kind']}. Emotion engine: {emotion}. Sinks: {sinks}.")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of configurations, for editors."""
+    from worker.config import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Write the documents into this folder.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare those in the folder; differences are an error.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of all events, or write it and the AsyncAPI document."""
+    from worker.schema import documents, outdated
+
+    folder = out or Path("docs/schema")
+    if check:
+        if stale := outdated(folder):
+            raise UndertoneError(
+                f"{', '.join(stale)} in {folder} differ: run 'undertone schema --out {folder}'.", "stale"
+            )
+        print(f"{folder} is up to date.")
+    elif out is None:
+        print(documents()["events.schema.json"], end="")
+    else:
+        _write_all(out, documents())
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="Look at what this configuration needs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say what is installed, which models are found, whether Redis answers and the port is free."""
+    from worker.config import shipped
+    from worker.ops import doctor as ops
+
+    settings = _settings(config or shipped("demo.yaml"))
+    findings = ops.examine(settings.room, settings.sinks, settings.server)
+    if as_json:
+        print(json.dumps(ops.as_dict(findings), indent=2))
+    else:
+        ops.show(findings, Console(soft_wrap=True))
+    if not ops.healthy(findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which figure; 'all' for every one.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Less sure, in at most 45 seconds.")] = False,
+    to_json: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")] = None,
+) -> None:
+    """Measure this machine and print the figures."""
+    from worker.bench import BENCHES
+    from worker.registry import load
+
+    chosen = list(BENCHES) if name == "all" else [name]
+    if not set(chosen) <= set(BENCHES):
+        raise ConfigError(f"there is no bench {name!r}: use one of {', '.join(BENCHES)}, or all.")
+    figures = {one: load(BENCHES, one)(quick) for one in chosen}
+    for one, values in figures.items():
+        table = Table("figure", "value", title=f"{one}{' (quick)' if quick else ''}", title_justify="left", box=None)
+        for key, value in _flat(values):
+            table.add_row(key, value)
+        Console(soft_wrap=True).print(table)
+    if to_json is not None:
+        _write_all(
+            to_json.parent, {to_json.name: json.dumps(figures if name == "all" else figures[name], indent=2) + "\n"}
+        )
+
+
+def _settings(path: Path, overrides: Overrides | None = None) -> Any:
+    from worker.config import read
+    from worker.ops import logs
+
+    settings = read(path, overrides)
+    logs.setup(**settings.logs.model_dump())
+    return settings
+
+
+def _serve(settings: Any, say: Callable[[str], None]) -> None:
+    from worker.supervisor import serve
+
+    asyncio.run(serve(settings, lambda server: say(f"http://localhost:{server.port}")))
+
+
+def _without_absent_redis(sinks: list[dict[str, Any]], look: bool) -> list[dict[str, Any]]:
+    """The sinks without those whose Redis is not wanted or does not answer."""
+    from worker.ops.doctor import REDIS, redis_trouble
+
+    def stays(section: dict[str, Any]) -> bool:
+        if section["kind"] != "redis":
+            return True
+        trouble = redis_trouble(section.get("url", REDIS)) if look else "is not wanted"
+        if trouble is not None and look:
+            print(f"Going on without Redis: it {trouble}.", file=sys.stderr)
+        return trouble is None
+
+    return [section for section in sinks if stays(section)]
+
+
+def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{before}{key}.")
+        else:
+            rows.append((f"{before}{key}", f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return rows
+
+
+def _write_all(folder: Path, texts: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            print(f"Wrote {folder / name}.")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): choose another place.") from None
