@@ -39,7 +39,7 @@ $(VENV)/bin/python:
 	@deploy/new-venv "$(PYTHON)" "$(VENV)"
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing the worker: about 90 MB, once."
+	@echo "Installing the worker: about 110 MB, once."
 	@$(PIP) install --quiet -c constraints.txt -e .
 	@# Only the model file inside is read; the distribution's own dependencies are torch and 200 MB more.
 	@$(PIP) install --quiet -c constraints.txt --no-deps silero-vad
@@ -47,6 +47,6 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)."
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing what tests and checks need: about 80 MB, once."
+	@echo "Installing what tests and checks need: about 85 MB, once."
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -33,6 +33,10 @@ async function open() {
     $("problem").textContent = strings.status.unreachable;
     return;
   }
+  if (!page.room) {
+    $("problem").textContent = strings.status.noRoom;
+    return;
+  }
   document.title = strings.title(page.room);
   $("room-name").textContent = strings.room(page.room);
   await openEntrance(page, enter);

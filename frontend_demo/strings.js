@@ -88,7 +88,7 @@ export const strings = {
     steady: "Liveliness over the last minute: steady",
     falling: "Liveliness over the last minute: falling",
   },
-  talk: ({ seconds, share }) => (seconds < 0.5 ? "Has not spoken yet" : `${duration(seconds)} · ${Math.round(share * 100)} % of the talking`),
+  talk: ({ seconds, share }) => (seconds < 0.5 ? "Has not spoken yet" : `${duration(seconds)} · ${Math.round(share * 100)} % of the talk`),
   talkOff: "Talk time is not measured",
 
   status: {
@@ -101,6 +101,7 @@ export const strings = {
     token: "The access token was not accepted.",
     refused: "The room refused this page. Reload it and join again.",
     left: "You left the room.",
+    noRoom: "No room is open here. Start the worker with a room that people can join, then reload this page.",
     unreachable: "The room cannot be reached. Check that the worker is running, then reload this page.",
     missed: "Some events were missed; what you see is current.",
     insecure: "Camera and microphone need https or localhost. You can still watch and listen.",

@@ -41,7 +41,7 @@ def brief(message) -> str | int:
 
 
 class FakeSink:
-    """Keeps what it is sent. The n-th call fails if `script[n]` is an exception, and waits for `gate` while it is shut."""
+    """Keeps what it is sent. The n-th call raises `script[n]`, if it is an exception; `gate` holds all calls."""
 
     deadline_s = 5.0
 
@@ -70,12 +70,13 @@ class FakeRoom:
         self.name = name
         self.sent: list[tuple[str, str | None]] = []
         self.fault = fault
+        self.all_take = True
 
     async def send(self, message, to=None):
         if self.fault is not None:
             raise self.fault
         self.sent.append((message, to))
-        return True
+        return self.all_take
 
 
 LOST = SinkError("it did not work")

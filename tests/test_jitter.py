@@ -29,7 +29,7 @@ def run(order, reorder=None, step=0.0):
     [
         ([1, 2, 3], [1, 2, 3]),
         ([1, 3, 2, 4], [1, 2, 3, 4]),
-        ([1, 4, 3, 2, 5], [1, "-", "-3", 3, 4, 5][:1] + [2, 3, 4, 5]),
+        ([1, 4, 3, 2, 5], [1, 2, 3, 4, 5]),
         ([1, 3, 4, 5], [1, "-3", 3, 4, 5]),
         ([1, 4, 5, 6], [1, "-", "-4", 4, 5, 6]),
         ([1, 5, 6, 7], [1, "-", "-", "-5", 5, 6, 7]),
@@ -60,7 +60,7 @@ def test_a_gap_at_the_end_closes_with_time():
 
 
 @settings(deadline=None)
-@given(order=st.lists(st.integers(0, 40), max_size=80), first=st.integers(0, 65535))
+@given(order=st.lists(st.integers(0, 40), max_size=50), first=st.integers(0, 65535))
 def test_every_packet_at_most_once_and_in_order(order, first):
     reorder, said = Reorder(), []
     for index, number in enumerate(order):
@@ -77,7 +77,10 @@ def test_every_packet_at_most_once_and_in_order(order, first):
 @settings(deadline=None)
 @given(swaps=st.lists(st.booleans(), min_size=1, max_size=60))
 def test_neighbours_that_change_places_lose_nothing(swaps):
-    order = [0, *(n for i, swap in enumerate(swaps) for n in ((2 * i + 2, 2 * i + 1) if swap else (2 * i + 1, 2 * i + 2)))]
+    order = [
+        0,
+        *(n for i, swap in enumerate(swaps) for n in ((2 * i + 2, 2 * i + 1) if swap else (2 * i + 1, 2 * i + 2))),
+    ]
     assert run(order) == sorted(order)
 
 

@@ -98,9 +98,7 @@ def test_parse_never_raises_and_stays_inside_the_packet(data, level_id):
 def test_a_rewritten_packet_says_what_was_asked(payload, level, marker, sequence, timestamp):
     extension = b"" if level is None else bytes([0xBE, 0xDE, 0, 1, 0x10, level, 0, 0])
     data = packet(0x80 if level is None else 0x90, 0x80 * marker | 96, rest=extension + payload)
-    new = rewrite(
-        parse(data, 1), data, payload_type=111, sequence=sequence, timestamp=timestamp, ssrc=99, level_id=14
-    )
+    new = rewrite(parse(data, 1), data, payload_type=111, sequence=sequence, timestamp=timestamp, ssrc=99, level_id=14)
     header = parse(new, 14)
     assert header == RtpHeader(
         111, marker, sequence % 2**16, timestamp % 2**32, 99, level, 12 if level is None else 20, False

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,4 +125,4 @@ def test_utterances_alternate_and_never_overlap(steps, min_speech_s, min_silence
     events += segmenter.cut(now)
     assert [type(e) for e in events] == [SpeechStarted, SpeechEnded] * (len(events) // 2)
     assert all(ended.started == started.at < ended.at for started, ended in zip(events[::2], events[1::2], strict=True))
-    assert all(one.at <= next_.at for one, next_ in zip(events, events[1:], strict=False))
+    assert all(one.at <= later.at for one, later in pairwise(events))

@@ -55,7 +55,8 @@ def test_seconds_before_anybody_joined_are_not_told():
 
 
 def test_a_tenth_of_a_second_stays_one_in_the_long_run():
-    ticks = [event.at for i in range(1, 5001) for event in times.tick(i * 0.1)] if (times := joined("ada")) else []
+    times = joined("ada")
+    ticks = [event.at for tenth in range(1, 5001) for event in times.tick(tenth * 0.1)]
     assert ticks == [float(second) for second in range(1, 501)]
     times = joined("ada", every_s=0.1)
     assert [event.at for event in times.tick(0.3)] == [0.1, 0.2, 0.3]

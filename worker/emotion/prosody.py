@@ -24,7 +24,7 @@ VOICED, OCTAVE_COST = 0.45, 0.01
 """Correlation from which a frame has a pitch, and preference for the higher of equal candidates (Boersma 1993)."""
 
 QUIET_DB, SILENT_DB = 30.0, -65.0
-"""No pitch is sought this far below the loudest frame (Praat's silence threshold), nor below this level (full scale 0)."""
+"""No pitch is sought this far below the loudest frame (Praat's silence threshold), nor below this level."""
 
 JUMP = 9.0
 """Frames this many semitones off the median are octave errors or creak and say nothing of intonation."""
@@ -46,10 +46,10 @@ BETWEEN = np.array([5.0, 1.5, 8.0, 4.0, 0.5])
 level and tilt differ more between speakers here than there, where all had one microphone."""
 
 WEIGHTS = np.array([0.76, 0.21, 0.69, -0.85, 0.1])
-"""Logistic regression of angry and happy against sad, with neutral between, on the same speakers; levels were shifted by
-a random 3 dB, since browsers regulate them. The rate has more than its fitted 0.02: read sentences vary little in pace.
-Angry and happy rank above sad and neutral, each speaker against their own neutral clips, with AUC 0.95 on the other 26
-CREMA-D speakers, and 0.86 on the 24 of RAVDESS, from which nothing was learned."""
+"""Logistic regression of angry and happy against sad, with neutral between, on the same speakers; levels were shifted
+by a random 3 dB, since browsers regulate them. The rate has more than its fitted 0.02: read sentences vary little in
+pace. Angry and happy rank above sad and neutral, each speaker against their own neutral clips, with AUC 0.95 on the
+other 26 CREMA-D speakers, and 0.86 on the 24 of RAVDESS, from which nothing was learned."""
 
 PRIOR_WINDOWS = 8.0
 """Windows that the prior variance stands for; a person who varies less than others becomes more readable slowly."""
@@ -65,6 +65,10 @@ class Baseline:
     mean: Vector
     variance: Vector
     windows: int = 0
+
+    def __post_init__(self) -> None:
+        self.mean.setflags(write=False)
+        self.variance.setflags(write=False)
 
 
 class Prosody:

@@ -39,6 +39,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
+    "Server": "undertone",
 }
 NOTICE = "The sound of this room is analysed: who speaks, for how long, and how lively each voice is."
 
@@ -190,9 +191,7 @@ class Server:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/v1/page", self._page)
         app.router.add_route("*", "/v1/rooms/{room}/{verb}", self._dispatch)
-        if self._pages is not None:
-            app.router.add_get("/", self._index)
-            app.router.add_static("/", self._pages)
+        app.router.add_get("/{path:.*}", self._file)
         return app
 
     async def _livez(self, request: web.Request) -> web.Response:
@@ -213,11 +212,13 @@ class Server:
         room = next(iter(self._rooms), None)
         return web.json_response({"room": room, "token_needed": self._token is not None, "notice": self.notice})
 
-    async def _index(self, request: web.Request) -> web.FileResponse:
-        assert self._pages is not None
-        if not (self._pages / "index.html").is_file():
-            raise web.HTTPNotFound(text="There is no page here.")
-        return web.FileResponse(self._pages / "index.html")
+    async def _file(self, request: web.Request) -> web.FileResponse:
+        path = request.match_info["path"] or "index.html"
+        if self._pages is not None and "\0" not in path:
+            file = (self._pages / path).resolve()
+            if file.is_relative_to(self._pages.resolve()) and file.is_file():
+                return web.FileResponse(file)
+        raise web.HTTPNotFound(text="There is no such page here.")
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         verbs = self._rooms.get(request.match_info["room"])

@@ -10,7 +10,7 @@ import structlog
 PERSONAL = "pii_"
 """Fields whose names start so identify people."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s\"'@]+@")
 
 
 def setup(level: str = "info", format: str = "text", pii: bool = False) -> None:
@@ -23,11 +23,12 @@ def setup(level: str = "info", format: str = "text", pii: bool = False) -> None:
     ]
     after: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if format == "json":
-        after += [structlog.processors.format_exc_info, hide_credentials, structlog.processors.JSONRenderer()]
+        after += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
         # A rich traceback would show the values of variables, secrets among them.
         plain = structlog.dev.plain_traceback
-        after += [hide_credentials, structlog.dev.ConsoleRenderer(sys.stderr.isatty(), exception_formatter=plain)]
+        after.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
+    after.append(hide_credentials)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -52,6 +53,6 @@ def drop_personal(logger: Any, method: str, event: structlog.typing.EventDict) -
     return {key: value for key, value in event.items() if not key.startswith(PERSONAL)}
 
 
-def hide_credentials(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A structlog processor that takes user and password out of every address."""
-    return {key: _CREDENTIALS.sub("…@", value) if isinstance(value, str) else value for key, value in event.items()}
+def hide_credentials(logger: Any, method: str, line: str) -> str:
+    """The last step: takes user and password out of every address in a finished line, its trace included."""
+    return _CREDENTIALS.sub("***@", line)

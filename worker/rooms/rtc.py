@@ -4,6 +4,7 @@ aiortc keeps SDP, ICE, DTLS, RTCP parsing and SCTP. RTP is decrypted here and ha
 """
 
 import asyncio
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -87,11 +88,16 @@ class Peer:
         if len(sdp) > LARGEST_SDP or sdp.count("\nm=") > most_lines:
             raise RoomError("The offer is too large: offer one microphone, one camera and the slots asked for.")
         try:
-            if not sdp.startswith("v=0"):
-                raise ValueError("no version line")
-            await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            return await self._negotiate(sdp)
+        except RoomError:
+            raise
         except Exception as error:  # a parser that meets hostile text may raise anything
             raise RoomError(f"The offer is not SDP that can be answered ({type(error).__name__}): reload.") from error
+
+    async def _negotiate(self, sdp: str) -> str:
+        if not sdp.startswith("v=0"):
+            raise ValueError("no version line")
+        await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         transceivers = self.pc.getTransceivers()
         if not any(t.kind == "audio" for t in transceivers):
             raise RoomError("The offer has no audio: offer an audio line, even without a microphone.")
@@ -99,6 +105,8 @@ class Peer:
             self._adopt(transceiver)
         self._hook(transceivers[0].receiver.transport)
         await self.pc.setLocalDescription(await self.pc.createAnswer())
+        for protocol in self._dtls.transport._connection._protocols:
+            self._guard(protocol)
         return str(self.pc.localDescription.sdp)
 
     def _adopt(self, transceiver: Any) -> None:
@@ -136,6 +144,23 @@ class Peer:
         if self._dtls is None:
             self._dtls = dtls
             dtls.transport._connection.data_received = self._received
+
+    def _guard(self, protocol: Any) -> None:
+        """Only STUN may reach aioice: it takes media whose number happens to fit for STUN, and fails on its content."""
+        if "datagram_received" in vars(protocol):
+            return
+        take = protocol.datagram_received
+
+        def datagram_received(data: bytes, address: Any) -> None:
+            if not data or data[0] > 3:
+                self._received(data, 1)
+                return
+            try:
+                take(data, address)
+            except (struct.error, IndexError):
+                self.dropped += 1  # STUN whose attributes are not what they say
+
+        protocol.datagram_received = datagram_received
 
     def _received(self, data: bytes, component: int) -> None:
         """Every datagram that is not STUN (RFC 7983): media is ours, the rest goes on to aiortc."""

@@ -26,7 +26,8 @@ class DataChannelSink:
         self._room = room
         self._snapshot = snapshot
         self._missed: Envelope | None = None
-        """The first event since all were up to date that somebody could not take."""
+        """The first of the newest run of events that somebody could not take."""
+        self._all_took = True
 
     async def welcome(self, listener: str, behind: bool = False) -> None:
         """Give the present state to one listener, and before it the Gap if events were dropped on the way to it.
@@ -42,8 +43,9 @@ class DataChannelSink:
             taken = await self._room.send(envelope.as_json())
         except RoomError as error:
             raise SinkError(str(error), "data_channel") from error
-        if not taken and self._missed is None:
+        if not taken and self._all_took:
             self._missed = envelope
+        self._all_took = taken
 
     async def close(self) -> None:
         """The room closes its channels itself."""

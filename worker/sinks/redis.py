@@ -70,12 +70,14 @@ class RedisSink:
         self._where = str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
 
     async def check(self) -> None:
-        """Ask Redis for an answer. Raises ConfigError when it refuses us, SinkError when it cannot be reached."""
+        """Ask Redis for an answer. Raises ConfigError when it refuses us; that it is away is only logged."""
         try:
             await self._redis.ping()
         except (RedisError, OSError) as error:
             code, sentence = self._say(error)
-            raise (ConfigError if code != "redis_away" else SinkError)(sentence, code) from None
+            if code != "redis_away":
+                raise ConfigError(sentence, code) from None
+            self._report(error)
 
     async def send(self, envelope: Envelope) -> None:
         failures = 0

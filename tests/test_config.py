@@ -1,0 +1,166 @@
+"""Settings: what wins over what, and one sentence for every mistake."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from worker import config
+from worker.config import Settings, json_schema, read, shipped
+from worker.errors import ConfigError
+
+CONFIGS = sorted(Path("configs").glob("*.yaml"))
+SMALL = "room: {kind: embedded}\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text, overrides=None, environment=None):
+        path = tmp_path / "some.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read(path, overrides, environment or {})
+
+    return load
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_file_is_valid_in_the_order_of_the_flow(path):
+    settings = read(path, environment={})
+    sections = list(yaml.safe_load(path.read_text()))
+    assert settings.room["kind"]
+    assert sections == [name for name in Settings.model_fields if name in sections]
+    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
+
+
+def test_there_are_shipped_files():
+    assert {"demo.yaml", "production.yaml", "replay.yaml"} <= {path.name for path in CONFIGS}
+    assert shipped("demo.yaml").is_file()
+
+
+def test_a_small_file_gets_every_default(load):
+    settings = load(SMALL)
+    assert settings.vad == {"kind": "silero"}
+    assert settings.emotion == {"kind": "prosody"}
+    assert settings.conversation == [{"kind": "talk_time"}]
+    assert (settings.sinks, settings.server, settings.drain_s) == ([], {}, 10.0)
+    assert settings.logs.level == "info"
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(load):
+    text = "room: {kind: embedded, guests: 1, largest: 5, name: here}"
+    environment = {"UNDERTONE__ROOM__GUESTS": "2", "UNDERTONE__ROOM__LARGEST": "6", "OTHER": "x"}
+    room = load(text, {"room.guests": 3}, environment).room
+    assert room == {"kind": "embedded", "guests": 3, "largest": 6, "name": "here"}
+
+
+def test_the_environment_reaches_defaults_lists_and_nested_settings(load):
+    text = SMALL + "sinks: [{kind: redis}]"
+    environment = {
+        "UNDERTONE__SINKS__0__URL": "env:REDIS_URL",
+        "UNDERTONE__SEGMENTER__THRESHOLD": "0.7",
+        "UNDERTONE__EMOTION": "null",
+        "UNDERTONE__CONVERSATION": "[{kind: talk_time, every_s: 2}]",
+        "UNDERTONE__LOGS__LEVEL": "debug",
+        "UNDERTONE__DRAIN_S": "3",
+        "UNDERTONE__SERVER__TOKEN": "12345",
+    }
+    settings = load(text, environment=environment)
+    assert settings.sinks == [{"kind": "redis", "url": "env:REDIS_URL"}]
+    assert settings.segmenter == {"threshold": 0.7}
+    assert settings.emotion is None
+    assert settings.conversation == [{"kind": "talk_time", "every_s": 2.0}]
+    assert (settings.logs.level, settings.drain_s) == ("debug", 3.0)
+    assert settings.server == {"token": "12345"}
+
+
+def test_an_empty_section_means_its_defaults(load):
+    settings = load(SMALL + "segmenter:\nvad:\nemotion:\n")
+    assert settings.segmenter == {}
+    assert settings.vad == {"kind": "silero"}
+    assert settings.emotion is None
+
+
+MISTAKES = [
+    ("room: {kind: embeded}", "room: kind 'embeded' is unknown: use one of embedded, replay"),
+    ("room: {guests: 1}", "room.kind is missing"),
+    ("vad: {kind: silero}", "room is missing"),
+    (SMALL + "smothing: {}", "smothing is not a known setting; did you mean 'smoothing'?"),
+    (SMALL + "smoothing: {spam_s: 1}", "smoothing.spam_s is not a known setting; did you mean 'span_s'?"),
+    (SMALL + "sinks: [{kind: data_channel}, {kind: redis, ulr: x}]", "sinks.1.ulr is not a known setting; did you"),
+    (SMALL + "logs: {levle: info}", "logs.levle is not a known setting; did you mean 'level'?"),
+    (SMALL + "logs: {level: loud}", "logs.level: Input should be 'debug', 'info', 'warning' or 'error'"),
+    (SMALL + "server: {port: many}", "server.port: Input should be a valid integer"),
+    (SMALL + "sinks: {kind: redis}", "sinks: Input should be a valid list"),
+    (SMALL + "vad: silero", "vad: Input should be a valid dictionary"),
+    (SMALL + "drain_s: -1", "drain_s: Input should be greater than or equal to 0"),
+    (SMALL + "segmenter: {threshold: 7}", "segmenter: release and threshold must be"),
+    (SMALL + "sinks: [{kind: jsonl}]", "sinks.0.path is missing; it has no default."),
+    (SMALL + "emotion: {kind: 'no_such_package.module:Name'}", "emotion: kind 'no_such_package.module:Name' could not"),
+    (SMALL + "room: {", "is not YAML near line 2"),
+    ("", "must be a YAML mapping"),
+    ("- room", "must be a YAML mapping"),
+    (b"\xff\xfe\x00", "is not text in YAML"),
+    (SMALL + "server: {server: x}", "server.server is not a known setting"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence_that_names_its_key(load, text, sentence):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_or_a_folder_is_one_sentence(tmp_path):
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="name a YAML file that exists"):
+            read(path, environment={})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("UNDERTONE__SINKS__5__URL", "x"), ("UNDERTONE__SINKS", "[{"), ("UNDERTONE__DRAIN_S__X", "1")]
+)
+def test_a_wrong_environment_variable_is_named(load, name, value):
+    with pytest.raises(ConfigError, match=name):
+        load(SMALL, environment={name: value})
+
+
+SECRETS = [
+    "sinks: [{kind: redis, url: 'redis://me:hunter2@host'}]",
+    "server: {token: hunter2}",
+    "emotion: {kind: prosody}\nserver: {token: hunter2}",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_secrets_do_not_show_in_a_printed_object(load, text):
+    assert "hunter2" not in repr(load(SMALL + text)) + str(load(SMALL + text))
+
+
+@pytest.mark.parametrize("text", ["server: {token: *hunter2}", "server: {token: [hunter2]}", "server: {tokn: hunter2}"])
+def test_secrets_do_not_show_in_an_error(load, text):
+    with pytest.raises(ConfigError) as caught:
+        load(SMALL + text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_named_secrets_stay_unread(load):
+    text = SMALL + "server: {token: env:NOT_SET}\nsinks: [{kind: redis, url: file:/not/there}]"
+    settings = load(text)
+    assert settings.server["token"] == "env:NOT_SET"
+    assert settings.sinks[0]["url"] == "file:/not/there"
+
+
+def test_the_schema_is_one_and_knows_every_kind():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for section, kinds in config.TABLES.items():
+        text = str(schema["properties"][section])
+        assert all(f"'const': '{kind}'" in text for kind in kinds)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    assert valid({"room": {"kind": "embedded"}, "emotion": None})
+    assert valid({"room": {"kind": "their.package:Room", "anything": 1}})
+    assert not valid({"room": {"kind": "embedded", "gests": 1}})
+    assert not valid({"room": {"kind": "embedded"}, "windows": {"hop": 1}})

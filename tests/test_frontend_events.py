@@ -1,0 +1,113 @@
+"""The page's folding of events, run by Node from written patterns."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).parent.parent / "frontend_demo" / "events.js"
+NODE = shutil.which("node")
+if NODE is None and os.environ.get("UNDERTONE_REQUIRE_ALL") != "1":
+    pytest.skip("node is not installed: the page's own logic is not tested", allow_module_level=True)
+
+FOLD = """
+const { empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
+const state = JSON.parse(process.argv[2]).reduce(fold, empty);
+const derived = ({ trend }) => ({ lines: trendLines(trend, state.at), word: trendWord(trend, state.at) });
+const show = ([id, one]) => [id, { ...one, mood: mood(one), ...derived(one) }];
+console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entries(state.speakers).map(show)) }));
+"""
+
+
+def folded(*messages: dict[str, Any]) -> dict[str, Any]:
+    assert NODE is not None, "node is not installed"
+    command = [NODE, "--input-type=module", "-e", FOLD, MODULE.as_uri(), json.dumps(messages)]
+    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
+
+
+def envelope(kind: str, seq: int, at: float = 0, epoch: int = 1, **data: Any) -> dict[str, Any]:
+    return {"type": f"io.undertone.{kind}", "seq": seq, "epoch": epoch, "data": {"at": at, **data}}
+
+
+def estimate(seq: int, at: float, arousal: float | None, confidence: float = 0.8, epoch: int = 1) -> dict[str, Any]:
+    told: dict[str, Any] = {"arousal": arousal, "confidence": confidence, "provisional": False}
+    return envelope("emotion.estimated.v1", seq, at, epoch, speaker="p1", **told)
+
+
+def snapshot(seq: int, at: float = 0, epoch: int = 1, **p1: Any) -> dict[str, Any]:
+    one = {"name": "Ada", "generation": 1, "analysed": True, "present": True, "muted": False, "speaking": False}
+    speakers = {"p1": {**one, "talk": {"seconds": 0, "share": 0}, "emotion": None, **p1}}
+    return envelope("snapshot.v1", seq, at, epoch, speakers=speakers)
+
+
+def test_what_the_snapshot_holds_already_is_not_told_twice() -> None:
+    state = folded(snapshot(5, speaking=True), envelope("speech.ended.v1", 5, speaker="p1"))
+    assert state["speakers"]["p1"]["speaking"]
+    assert state["missed"] == 0
+
+
+def test_a_voice_starts_and_stops() -> None:
+    start = envelope("speech.started.v1", 6, 1, speaker="p1")
+    assert folded(snapshot(5), start)["speakers"]["p1"]["speaking"]
+    stopped = folded(snapshot(5), start, envelope("speech.ended.v1", 7, 2, speaker="p1", started=1))
+    assert not stopped["speakers"]["p1"]["speaking"]
+    assert stopped["at"] == 2
+
+
+def test_a_silent_hole_and_an_announced_gap_are_counted_alike() -> None:
+    late = envelope("speech.started.v1", 9, 3, speaker="p1")
+    gap = envelope("gap.v1", 8, 3, from_seq=6, to_seq=8)
+    for state in (folded(snapshot(5), late), folded(snapshot(5), gap, late)):
+        assert (state["missed"], state["missedAt"]) == (3, 3)
+
+
+def test_a_new_run_of_the_worker_starts_over() -> None:
+    state = folded(snapshot(50), estimate(51, 1, 0.5), snapshot(2, epoch=2), estimate(3, 1, 0.1, epoch=2))
+    assert (state["seq"], state["epoch"], state["missed"]) == (3, 2, 0)
+    assert len(state["speakers"]["p1"]["trend"]) == 1
+    assert folded(snapshot(2, epoch=2), estimate(9, 1, 0.1))["seq"] == 2
+
+
+def test_talk_time_reaches_its_speaker_and_unknown_events_do_no_harm() -> None:
+    talk = {"p1": {"seconds": 3.5, "share": 0.7}}
+    state = folded(snapshot(5), envelope("talk_time.v1", 6, 9, speakers=talk), envelope("weather.v1", 7, 9))
+    assert state["speakers"]["p1"]["talk"] == talk["p1"]
+    assert state["seq"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arousal", "confidence", "word", "certainty"),
+    [
+        (0.6, 0.9, "lively", "sure"),
+        (-0.6, 0.5, "calm", "fairly"),
+        (0.1, 0.2, "usual", "hardly"),
+        (None, 0.9, "unsure", "unsure"),
+    ],
+)
+def test_arousal_becomes_words(arousal: float | None, confidence: float, word: str, certainty: str) -> None:
+    one = folded(snapshot(5), estimate(6, 1, arousal, confidence))["speakers"]["p1"]
+    assert one["mood"] == {"word": word, "certainty": certainty}
+
+
+def test_learning_abstaining_failing_and_refusing_have_words_of_their_own() -> None:
+    def word(kind: str, reason: str) -> str:
+        event = envelope(f"emotion.{kind}.v1", 6, 1, speaker="p1", reason=reason)
+        return str(folded(snapshot(5), event)["speakers"]["p1"]["mood"]["word"])
+
+    assert word("abstained", "learning") == "listening"
+    assert word("abstained", "unsure") == "unsure"
+    assert word("unavailable", "engine_slow") == "unavailable"
+    assert folded(snapshot(5, analysed=False))["speakers"]["p1"]["mood"]["word"] == "off"
+
+
+def test_the_trend_is_the_last_minute_broken_by_silence() -> None:
+    points = [(1, -1.0), (50, -0.5), (52, -0.5), (80, 0.5), (82, 1.0)]
+    one = folded(snapshot(5), *(estimate(6 + n, at, value) for n, (at, value) in enumerate(points)))["speakers"]["p1"]
+    assert [len(line) for line in one["lines"]] == [2, 2]
+    assert one["lines"][-1][-1] == [1, 0]
+    assert one["word"] == "rising"
