@@ -128,7 +128,8 @@ function draw() {
 function add(participant, own) {
   const tile = new Tile(participant, own);
   tiles.set(participant.speaker, tile);
-  $("tiles").append(tile.element);
+  if (own) $("tiles").prepend(tile.element);
+  else $("tiles").append(tile.element);
   return tile;
 }
 

@@ -134,9 +134,8 @@ function path(line) {
 }
 
 function initials(name) {
-  const words = name.trim().split(/\s+/);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return letters.map((word) => [...word][0] ?? "").join("").toLocaleUpperCase();
+  const letters = name.match(/(?<=^|\s)[\p{L}\p{N}]/gu) ?? [];
+  return [...letters.slice(0, 1), ...letters.slice(1).slice(-1)].join("").toLocaleUpperCase();
 }
 
 function hash(text) {

@@ -4,8 +4,8 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 
-import aioice.ice
 import aiohttp
+import aioice.ice
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 

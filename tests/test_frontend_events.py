@@ -1,18 +1,15 @@
 """The page's folding of events, run by Node from written patterns."""
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import require
+
 MODULE = Path(__file__).parent.parent / "frontend_demo" / "events.js"
-NODE = shutil.which("node")
-if NODE is None and os.environ.get("UNDERTONE_REQUIRE_ALL") != "1":
-    pytest.skip("node is not installed: the page's own logic is not tested", allow_module_level=True)
 
 FOLD = """
 const { empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
@@ -24,8 +21,7 @@ console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entri
 
 
 def folded(*messages: dict[str, Any]) -> dict[str, Any]:
-    assert NODE is not None, "node is not installed"
-    command = [NODE, "--input-type=module", "-e", FOLD, MODULE.as_uri(), json.dumps(messages)]
+    command = [require("node"), "--input-type=module", "-e", FOLD, MODULE.as_uri(), json.dumps(messages)]
     result: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return result
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.speech import silence, speech, windows
 from worker.audio import RATE
-from worker.emotion.prosody import NAMES, Prosody, features, nuclei
+from worker.emotion.prosody import NAMES, NEWCOMER, Prosody, features, nuclei
 from worker.errors import ConfigError
 
 T = np.arange(2 * RATE) / RATE
@@ -138,7 +138,23 @@ def test_a_batch_answers_as_one_by_one_and_states_do_not_change():
 def test_one_shout_hardly_moves_the_baseline():
     _, state = feel(Prosody(), np.tile(speech("anna"), 3))
     [(_, after)] = Prosody().predict([(voice(440, fall=0.3, level=0.2), state)])
-    assert np.abs((after.mean - state.mean) / np.sqrt(state.variance)).max() < 0.2
+    assert np.abs((after.mean - state.mean) / np.sqrt(state.variance)).max() < 0.08
+
+
+def test_a_pressed_voice_is_livelier_at_the_same_level():
+    soft, pressed = voice(150, fall=1.5), voice(150, fall=0.8)
+    pressed *= np.sqrt(np.mean(soft**2) / np.mean(pressed**2))
+    _, state = feel(Prosody(), np.tile(soft, 5))
+    [(emotion, _)] = Prosody().predict([(pressed, state)])
+    assert emotion.arousal > 0.5
+
+
+def test_who_varies_less_than_others_is_read_more_finely():
+    _, state = feel(Prosody(), np.tile(voice(150), 10))
+    pitch = NAMES.index("pitch")
+    assert state.variance[pitch] < NEWCOMER.variance[pitch] / 2
+    _, lively = feel(Prosody(), np.tile(np.concatenate([voice(110), voice(250)]), 5))
+    assert lively.variance[pitch] > 2 * state.variance[pitch]
 
 
 def test_options_that_cannot_work_are_refused():

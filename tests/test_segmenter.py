@@ -88,8 +88,8 @@ def test_missing_sound_longer_than_the_silence_ends_the_utterance():
 def test_time_that_steps_back_is_not_heard_again():
     segmenter = Segmenter("ada")
     push(segmenter, "####", start=1.0)
-    assert push(segmenter, "." * 20, start=0.0) == []
-    assert segmenter.speaking
+    assert push(segmenter, "." * 20 + "####", start=0.0) == []
+    assert segmenter.cut(2.0) == [SpeechEnded(pytest.approx(1.0 + 4 * STEP), "ada", 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,13 @@ def test_state_and_context_matter(model):
     assert np.abs(follow(model, samples[: 40 * WINDOW]) - fresh).max() > 0.2
 
 
+def test_the_next_window_is_heard_after_the_end_of_this_one(model):
+    window = speech("ben")[:WINDOW]
+    [(_, (memory, context))] = model.predict([(window, None)])
+    assert memory.shape == (2, 128)
+    np.testing.assert_array_equal(context, window[-64:])
+
+
 def test_nothing_in_nothing_out(model):
     assert model.predict([]) == []
 

@@ -32,11 +32,15 @@ WAITING = 120
 
 
 class Listeners(Protocol):
-    """Everyone who is told; never waited for."""
+    """Everyone who is told; a live room never waits for them."""
 
     def put(self, envelope: Envelope) -> None: ...
 
     async def welcome(self, listener: str, behind: bool) -> None: ...
+
+    async def settle(self) -> None:
+        """Wait until they have caught up; only a recording can."""
+        ...
 
 
 class Live:
@@ -135,6 +139,7 @@ class Session:
                     for speaker in self._speakers.values():
                         await self._tell(speaker, speaker.tick(item.at))
                     self._tick(item.at)
+                    await self._listeners.settle()
                 case _:
                     await self._other(item)
 

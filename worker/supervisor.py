@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -26,6 +27,10 @@ from worker.speaker import Models, Speaker
 from worker.vad import VADS
 from worker.vad.segmenter import Segmenter
 
+CROWDED = 200
+"""Events waiting for one sink from which on a recording waits for it."""
+SETTLE_S = 10.0
+
 log = structlog.get_logger()
 
 
@@ -47,9 +52,23 @@ class Fanout:
             if (greet := getattr(sink, "welcome", None)) is not None:
                 await greet(listener, behind)
 
+    async def settle(self) -> None:
+        """Wait until every sink has caught up; a sink that stands still is waited for no longer than `SETTLE_S`."""
+        if not any(outlet.waiting > CROWDED for outlet in self._outlets):
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                for outlet in self._outlets:
+                    await outlet.caught_up()
+
     async def close(self, within_s: float) -> int:
-        """Flush every sink at once; returns how many events were left over."""
-        return sum(await asyncio.gather(*(outlet.close(within_s) for outlet in self._outlets)))
+        """Flush every sink at once; returns how many events were left over. Raises what broke a sink, after all."""
+        closing = (outlet.close(within_s) for outlet in self._outlets)
+        results = await asyncio.gather(*closing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if isinstance(result, int))
 
 
 class Worker:

@@ -119,6 +119,9 @@ async def worker(folder, **sections):
     try:
         await one.ready()
         yield one
+    except BaseException:
+        print(one.said())
+        raise
     finally:
         one.code = await one.end()
 

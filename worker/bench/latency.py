@@ -163,5 +163,6 @@ def _voice() -> str:
 def _decoded(opus: list[bytes]) -> Samples:
     codec = av.CodecContext.create("libopus", "r")
     frames = [frame for payload in opus[:250] for frame in codec.decode(av.Packet(payload))]
-    sound: Samples = np.concatenate([frame.to_ndarray().reshape(frame.samples, -1)[:, 0] for frame in frames])
-    return sound.astype(np.float32) / (32768 if sound.dtype == np.int16 else 1)
+    sound = np.concatenate([frame.to_ndarray().reshape(frame.samples, -1)[:, 0] for frame in frames])
+    full = 32768 if sound.dtype == np.int16 else 1
+    return (sound / full).astype(np.float32)

@@ -242,7 +242,8 @@ class Peer:
             await self._dtls._send_rtp(bytes(packet))
 
     async def close(self) -> None:
-        await self.pc.close()
+        """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
+        await asyncio.shield(self.pc.close())
 
 
 async def _register_sender(sender: Any, parameters: Any) -> None:

@@ -38,6 +38,7 @@ class Outlet:
         self._ring: Ring[Envelope] = Ring(size if size is not None else int(getattr(sink, "waiting", WAITING)))
         self._put = self._in_hand = 0
         self._last = 0
+        self._idle = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"outlet {self.name}")
         self._task.add_done_callback(self._ended)
 
@@ -46,12 +47,18 @@ class Outlet:
         if not self._put:
             self._last = envelope.seq - 1
         self._put += 1
+        self._idle.clear()
         self._ring.put(envelope)
 
     @property
     def waiting(self) -> int:
         """Events in the queue or under way."""
         return len(self._ring) + self._in_hand
+
+    async def caught_up(self) -> None:
+        """Wait until nothing waits; the caller sets the deadline."""
+        if self.waiting:
+            await self._idle.wait()
 
     @property
     def lost(self) -> int:
@@ -63,6 +70,8 @@ class Outlet:
             self._in_hand = 1
             await self._deliver(envelope)
             self._in_hand = 0
+            if not len(self._ring):
+                self._idle.set()
 
     async def _deliver(self, envelope: Envelope) -> None:
         if envelope.seq > self._last + 1:
