@@ -51,3 +51,30 @@ def test_no_sound_lies_in_the_future_or_long_ago(steps):
     for timestamp, pause in steps:
         arrival += pause
         assert -1e-6 <= arrival - clock.place(timestamp, arrival) <= 2.0 + 1e-6
+
+
+def speak(clock, first, count, late_s):
+    """`count` packets of 20 ms from number `first` on, each `late_s` after its sound; the last one's place."""
+    for number in range(first, first + count):
+        place = clock.place(number * 960, 5.0 + number * 0.02 + late_s)
+    return place - 5.0 - (first + count - 1) * 0.02
+
+
+def test_timestamps_that_stood_still_are_moved_forward_by_as_much():
+    clock = RtpClock()
+    assert speak(clock, 0, 200, 0.0) == pytest.approx(0.0)
+    assert speak(clock, 200, 50, 0.5) == pytest.approx(0.0)
+    assert speak(clock, 250, 200, 0.5) == pytest.approx(0.5)
+
+
+def test_a_burst_of_lateness_moves_nothing():
+    clock = RtpClock()
+    for first in range(0, 1000, 100):
+        assert speak(clock, first, 60, 0.5 if first else 0.0) == pytest.approx(0.0)
+        assert speak(clock, first + 60, 40, 0.0) == pytest.approx(0.0)
+
+
+def test_a_slow_network_moves_nothing():
+    clock = RtpClock()
+    assert speak(clock, 0, 1, 0.0) == 0.0
+    assert speak(clock, 1, 500, 0.09) == pytest.approx(0.0)

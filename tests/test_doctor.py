@@ -37,6 +37,13 @@ def test_a_port_in_use_is_missing():
     assert not healthy(list(found.values()))
 
 
+@pytest.mark.parametrize(("server", "word"), [({"port": 99_999}, "65535"), ({"host": "no.invalid", "port": 1}, "host")])
+def test_an_address_that_cannot_be_is_missing(server, word):
+    [finding] = [finding for finding in examine(ROOM, [], server) if finding.name.startswith("port")]
+    assert finding.status == "missing"
+    assert word in finding.detail or "not known" in finding.detail
+
+
 def test_a_replay_needs_no_port():
     assert not [finding for finding in examine({"kind": "replay"}, [], {}) if finding.name.startswith("port")]
 

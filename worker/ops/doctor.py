@@ -116,12 +116,15 @@ def redis_trouble(url: str) -> str | None:
 
 def _port(host: str, port: int) -> Finding:
     name = f"port {port}"
+    if not 0 <= port <= 65_535:
+        return Finding(name, "missing", "is no port: set server.port between 0 and 65535")
     try:
         with socket.create_server((host, port)):
             return Finding(name, "ok", f"free on {host}")
     except OSError as error:
+        reason = (error.strerror or type(error).__name__).partition(" (while")[0]
         advice = "stop what listens there, or set server.port to another"
-        return Finding(name, "missing", f"cannot be had on {host} ({error.strerror}): {advice}")
+        return Finding(name, "missing", f"cannot be had on {host} ({reason}): {advice}")
 
 
 def _token(token: str) -> Finding:

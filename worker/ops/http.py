@@ -41,7 +41,10 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Server": "undertone",
 }
-NOTICE = "The sound of this room is analysed: who speaks, for how long, and how lively each voice is."
+NOTICE = (
+    "The sound of this room is analysed: who speaks, for how long, and how lively each voice is. "
+    "Audio is never stored. You may join without being analysed."
+)
 
 SOCKET = web.RequestKey("socket", web.WebSocketResponse)
 """Where a request keeps its WebSocket, for whoever must close it."""

@@ -11,7 +11,7 @@ import av
 
 from worker.audio.rtp import RtpHeader
 
-NAMES = ("Guest Robin (synthetic)", "Guest Kim (synthetic)", "Guest Alex (synthetic)", "Guest Sam (synthetic)")
+NAMES = ("Robin (synthetic)", "Kim (synthetic)", "Alex (synthetic)", "Sam (synthetic)")
 STEP = 960
 """RTP ticks of a 20 ms packet at 48 kHz."""
 
