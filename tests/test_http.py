@@ -284,6 +284,11 @@ async def test_a_port_in_use_is_named():
             await Server(port=port).start()
 
 
+def test_a_number_that_is_no_port_is_refused():
+    with pytest.raises(ConfigError, match=r"server\.port: 99999 is no port"):
+        Server(port=99999)
+
+
 async def test_an_address_of_another_machine_is_named():
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1, port 0: correct server\.host"):
         await Server(host="192.0.2.1", port=0, token="hush").start()

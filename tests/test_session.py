@@ -184,6 +184,9 @@ class Teller:
     def tick(self, at):
         return [TalkTime(at, {"ticked": Talk(0.0, 0.0)})]
 
+    def close(self, at):
+        return []
+
 
 @BOTH
 async def test_what_follows_from_an_event_is_told_after_it(lockstep):

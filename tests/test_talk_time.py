@@ -135,3 +135,12 @@ def test_never_decreases_and_ends_exact(utterances):
             )
             said = now
     assert said == pytest.approx(exact, abs=6e-4)
+
+
+def test_the_last_unfinished_second_is_told_when_the_room_closes():
+    times = joined("ada")
+    says(times, "ada", 0.5, 2.25)
+    list(times.tick(2.0))
+    (last,) = times.close(2.5)
+    assert (last.at, last.speakers["ada"].seconds) == (2.5, 1.75)
+    assert TalkTimes().close(9.0) == []

@@ -134,7 +134,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class TalkTime:
-    """How long everyone has spoken since the room opened; said once a second."""
+    """How long everyone has spoken since the room opened; said once a second, and when the room closes."""
 
     type: ClassVar[str] = "talk_time.v1"
     at: Seconds

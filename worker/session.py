@@ -103,6 +103,9 @@ class Session:
             await (self._run_lockstep() if self._room.lockstep else self._run_live())
             reason = "ended"
         finally:
+            for observer in self._observers:
+                for event in observer.close(self._at):
+                    self.say(event)
             self.say(RoomClosed(self._at, reason))
 
     def say(self, event: Event) -> None:

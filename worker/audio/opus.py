@@ -21,7 +21,6 @@ typedef struct OpusDecoder OpusDecoder;
 OpusDecoder *opus_decoder_create(int32_t rate, int channels, int *error);
 void opus_decoder_destroy(OpusDecoder *decoder);
 int opus_decode_float(OpusDecoder *d, const unsigned char *data, int32_t size, float *pcm, int room, int fec);
-int opus_packet_get_nb_samples(const unsigned char *data, int32_t size, int32_t rate);
 """
 
 
@@ -55,10 +54,6 @@ class OpusDecoder:
             raise ConfigError(f"libopus could not make a decoder (error {error[0]}).")
         self._pcm = np.zeros(LONGEST, np.float32)
         self._out = self._ffi.cast("float *", self._pcm.ctypes.data)
-
-    def length(self, payload: bytes) -> int:
-        """Samples at 16 kHz that a packet claims to hold, without decoding it; 0 if it is malformed."""
-        return max(0, int(self._lib.opus_packet_get_nb_samples(payload, len(payload), RATE)))
 
     def decode(self, payload: bytes) -> Samples | None:
         """The sound of a packet, or None when it is corrupt; the decoder then goes on with the next."""

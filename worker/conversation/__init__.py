@@ -16,3 +16,7 @@ class Observer(Protocol):
     def tick(self, at: float) -> Iterable[Event]:
         """The room's clock has reached `at` seconds; every sound before it has been heard."""
         ...
+
+    def close(self, at: float) -> Iterable[Event]:
+        """The room closed at `at` seconds; everyone's last word has been pushed."""
+        ...

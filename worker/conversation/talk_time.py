@@ -46,6 +46,10 @@ class TalkTimes:
         first, self._ticks = self._ticks + 1, max(self._ticks, self._reached(at))
         return [self._talk_time(round(tick * self._every_s, 6)) for tick in range(first, self._ticks + 1)]
 
+    def close(self, at: float) -> Iterable[Event]:
+        """The rest of the last, unfinished second."""
+        return [self._talk_time(at)] if self._ticks is not None else []
+
     def _reached(self, at: float) -> int:
         return int(at / self._every_s + 1e-9)
 

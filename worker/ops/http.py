@@ -79,6 +79,8 @@ class Server:
         self.ready = False
         self.reason = "starting"
         """Why it is not ready."""
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"server.port: {port} is no port; choose 1 to 65535, or 0 for a free one.")
         self._token = reveal(token) if token else None
         self._loopback = _is_loopback(host)
         if not self._loopback and self._token is None:
