@@ -13,7 +13,8 @@ from worker.audio import AudioChunk
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
 from worker.rooms import ListenerJoined, Tick, guests
-from worker.rooms.embedded import KNOCKS_PER_S, EmbeddedRoom
+from worker.rooms.embedded import EmbeddedRoom
+from worker.rooms.participant import KNOCKS_PER_S
 
 PERSON = "a-person-key-of-their-own"
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
+from aiortc import InvalidStateError
 
 from worker.audio.rtp import RtpHeader
 from worker.audio.voice import Voice
@@ -16,8 +16,9 @@ from worker.errors import RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick, guests
-from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
-from worker.rooms.rtc import LARGEST_SDP, Line, Peer, lost_sequences, wants_keyframe
+from worker.rooms.forward import Leg
+from worker.rooms.participant import Participant
+from worker.rooms.rtc import LARGEST_SDP, Peer, lost_sequences, wants_keyframe
 
 log = structlog.get_logger()
 
@@ -25,13 +26,16 @@ WAITING = 20_000
 """Items that may wait for the session; it takes them at once, so this is reached only by a stuck process."""
 BUFFERED = 256 * 1024
 """Bytes a browser's data channel may be behind before messages to it are dropped and it is given a snapshot."""
-KNOCKS_PER_S = 50
-"""Data-channel messages a browser may send in a second; it has no reason to send any."""
 LARGEST_MESSAGE = 2 * LARGEST_SDP
 """Bytes of one signalling message: an offer, quoted as JSON."""
-TICK_S = 0.1
-BEHIND_S = 0.1
+PEOPLE = 1000
+"""Different people a room remembers, so that who comes back keeps their talk time."""
+TICK_S = 0.04
+"""Seconds between two looks at the clock; also how soon a gap at the end of speech is noticed."""
+BEHIND_S = 0.15
 """How far the room's clock stays behind arrival, so that all sound before a Tick has been given."""
+GOODBYE_S = 3.0
+"""Seconds that connections have to close with the room."""
 
 
 class Server(Protocol):
@@ -44,46 +48,11 @@ class Server(Protocol):
     async def receive_object(self, socket: web.WebSocketResponse, largest: int = ...) -> dict[str, Any] | None: ...
 
 
-@dataclass(eq=False)
-class Participant:
-    """One connection of one person."""
-
-    speaker: str
-    name: str
-    generation: int
-    analysed: bool
-    muted: bool
-    voice: Voice
-    socket: web.WebSocketResponse | None = None
-    peer: Peer | None = None
-    channel: Any = None
-    greeted: bool = False
-    """True once this listener has its snapshot, which comes before any event."""
-    present: bool = False
-    legs: dict[str, dict[Line, Leg]] = field(default_factory=lambda: {"audio": {}, "video": {}})
-    """Legs of other participants that carry this one, by kind."""
-    slots: list[tuple[Leg, Leg]] = field(default_factory=list)
-    """Pairs of lines towards this participant: one for a voice, one for a picture."""
-    carried: dict[int, str] = field(default_factory=dict)
-    """Which speaker is on which slot."""
-    keyframes: Throttle = field(default_factory=lambda: Throttle(KEYFRAME_PAUSE_S))
-    knocks: int = 0
-    behind: bool = False
-
-    def card(self) -> dict[str, Any]:
-        return {
-            "speaker": self.speaker,
-            "name": self.name,
-            "generation": self.generation,
-            "analysed": self.analysed,
-            "muted": self.muted,
-        }
-
-
 class EmbeddedRoom:
     """A room on the worker's own HTTP server: `/v1/rooms/{name}/join` is its door.
 
-    Someone who joined without being analysed is carried to the others like anyone and never decoded.
+    Someone who joined without being analysed is carried to the others like anyone and never decoded. Whatever changes
+    who is here, and on whose slot, happens at once, without waiting; only sockets and connections are waited for.
     """
 
     lockstep = False
@@ -104,25 +73,39 @@ class EmbeddedRoom:
         self._guests = guests
         self._items: Ring[RoomItem] = Ring(WAITING)
         self._people: dict[str, tuple[str, int]] = {}
-        self._present: dict[str, Participant] = {}
+        """By the browser's secret key: the pseudonym, and how often this person came."""
+        self._here: dict[str, Participant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        server.mount(name, "join", self._door)
+        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._failure: BaseException | None = None
         self._server = server
+        server.mount(name, "join", self._door)
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
 
     async def __aiter__(self) -> AsyncIterator[RoomItem]:
-        self._spawn(self._keep_time())
+        self._run(self._keep_time())
         for number in range(self._guests):
-            self._spawn(self._seat(number))
+            self._run(self._seat(number))
         async for item in self._items:
             yield item
+        if self._failure is not None:
+            raise self._failure
 
-    def _spawn(self, work: Any) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something for as long as the room lasts; if it fails, so does the room."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failure = error
+                self._items.close()
+
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(ended)
 
     async def _keep_time(self) -> None:
         """Close gaps at the end of speech, tell the time, notice listeners that have caught up."""
@@ -130,142 +113,162 @@ class EmbeddedRoom:
         while True:
             await asyncio.sleep(TICK_S)
             now = self._now()
-            for one in list(self._present.values()):
-                for chunk in one.voice.tick(now):
-                    self._items.put(chunk)
+            for one in list(self._here.values()):
+                if one.heard:
+                    self._give(one.voice.tick(now))
                 if one.behind and one.channel is not None and one.channel.bufferedAmount < BUFFERED // 4:
                     one.behind = False
                     self._items.put(ListenerJoined(one.speaker, behind=True))
                 if int(now) != second:
-                    one.knocks = 0
+                    one.knocks = one.repeats = 0
+                if one.peer is not None and one.peer.flooded:
+                    self._dismiss(one, "A message on the data channel is too large: nothing is expected on it.")
             second = int(now)
             self._items.put(Tick(max(0.0, now - BEHIND_S)))
+
+    def _give(self, items: list[Any]) -> None:
+        for item in items:
+            self._items.put(item)
 
     # -- the door -------------------------------------------------------------------------------------------------
 
     async def _door(self, request: web.Request) -> web.StreamResponse:
         socket, hello = await self._server.open_socket(request)
-        one: Participant | None = None
         try:
-            one = await self._admit(socket, hello)
-            await self._converse(one, socket)
+            one = self._admit(hello)
         except RoomError as error:
-            await _refuse(socket, str(error))
-        finally:
-            if one is not None:
-                await self._leave(one, "left")
-        return socket
-
-    async def _admit(self, socket: web.WebSocketResponse, hello: dict[str, Any]) -> Participant:
-        name, person = hello.get("name"), hello.get("person")
-        if hello.get("type") != "join" or not isinstance(name, str) or not isinstance(person, str):
-            raise RoomError("The first message must be a join with a name and a person key.")
-        name = " ".join(name.split())[:60]
-        if not name or not 8 <= len(person) <= 100:
-            raise RoomError("A name of 1 to 60 letters and a person key of 8 to 100 are needed to join.")
-        speaker, generation = self._people.get(person) or (f"p{len(self._people) + 1}", 0)
-        twin = self._present.get(speaker)
-        if twin is not None:
-            await self._leave(twin, "replaced")
-            await _refuse(twin.socket, "You opened this room in another tab, so this one was closed.", 4409)
-        if len(self._present) >= self._largest or len(self._people) >= 1000:
-            raise RoomError(f"The room is full: it holds {self._largest} people.")
-        self._people[person] = (speaker, generation + 1)
-        analysed, muted = hello.get("analysed") is True, hello.get("muted") is True
-        one = Participant(speaker, name, generation + 1, analysed, muted, Voice(speaker), socket)
-        one.peer = Peer(lambda kind, h, p, now: self._carry(one, kind, h, p, now), lambda k, r: self._report(one, k, r))
-        one.peer.pc.on("connectionstatechange", lambda: self._connection_changed(one))
-        one.peer.pc.on("datachannel", lambda channel: self._channel_opened(one, channel))
-        self._present[speaker] = one
-        wanted = max(1, len(self._present) - 1)
-        await _tell(one, {"type": "welcome", "you": speaker, "room": self.name, "wanted": wanted})
-        return one
-
-    async def _converse(self, one: Participant, socket: web.WebSocketResponse) -> None:
-        """Take a participant's messages until the socket ends; the first offer must lead to a connection in time."""
-        deadline = asyncio.get_running_loop().call_later(
-            self._connect_within_s, lambda: None if one.present else self._spawn(self._too_late(one))
-        )
+            await socket.send_json({"type": "error", "message": str(error)})
+            await socket.close(code=4400, message=str(error).encode()[:120])
+            return socket
+        transport = request.transport
+        writing = asyncio.create_task(one.write(socket, lambda: transport.abort() if transport else None))
+        late = asyncio.get_running_loop().call_later(self._connect_within_s, self._too_late, one)
         try:
             while (message := await self._server.receive_object(socket, LARGEST_MESSAGE)) is not None:
                 await self._obey(one, message)
+        except RoomError as error:
+            one.dismiss(str(error))
         finally:
-            deadline.cancel()
+            late.cancel()
+            self._leave(one, "left")
+            one.leave()
+            await writing
+        return socket
 
-    async def _too_late(self, one: Participant) -> None:
-        await _refuse(
-            one.socket,
-            f"No media connection came about within {self._connect_within_s:.0f} s: "
-            "check that UDP between you and this machine is not blocked, then join again.",
-        )
+    def _admit(self, hello: dict[str, Any]) -> Participant:
+        name, person = hello.get("name"), hello.get("person")
+        if hello.get("type") != "join" or not isinstance(name, str) or not isinstance(person, str):
+            raise RoomError("The first message must be a join with a name and a person key.")
+        name = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:60].strip()
+        if not name or not 8 <= len(person) <= 100:
+            raise RoomError("A name of 1 to 60 letters and a person key of 8 to 100 are needed to join.")
+        if self._closing:
+            raise RoomError("The room is closing.")
+        speaker, generation = self._people.get(person) or (f"p{len(self._people) + 1}", 0)
+        if (twin := self._here.get(speaker)) is not None:
+            self._leave(twin, "replaced")
+            twin.dismiss("You opened this room in another tab, so this one was closed.", 4409)
+        if len(self._here) >= self._largest or len(self._people) >= PEOPLE:
+            raise RoomError(f"The room is full: it holds {self._largest} people.")
+        self._people[person] = (speaker, generation + 1)
+        analysed, muted = hello.get("analysed") is True, hello.get("muted") is True
+        one = Participant(speaker, name, generation + 1, analysed, muted, Voice(speaker))
+        one.peer = Peer(lambda kind, h, p, now: self._carry(one, kind, h, p, now), lambda k, r: self._report(one, k, r))
+        one.peer.pc.on("connectionstatechange", lambda: self._connection_changed(one))
+        one.peer.pc.on("datachannel", lambda channel: self._channel_opened(one, channel))
+        self._here[speaker] = one
+        one.say({"type": "welcome", "you": speaker, "room": self.name, "wanted": max(1, len(self._here) - 1)})
+        return one
+
+    def _too_late(self, one: Participant) -> None:
+        if not one.present:
+            one.dismiss(
+                f"No media connection came about within {self._connect_within_s:.0f} s: "
+                "check that UDP between you and this machine is not blocked, then join again."
+            )
 
     async def _obey(self, one: Participant, message: dict[str, Any]) -> None:
+        if not one.knock():
+            raise RoomError("Too many messages: slow down, then join again.")
         match message:
             case {"type": "offer", "sdp": str(sdp)} if one.peer is not None:
                 answer = await one.peer.answer(sdp, 2 + 2 * self._largest + 1)
                 self._make_slots(one)
-                await _tell(one, {"type": "answer", "sdp": answer})
-                await self._assign(one)
+                one.say({"type": "answer", "sdp": answer})
+                self._assign(one)
             case {"type": "mute", "muted": bool(muted)}:
-                if muted != one.muted:
-                    one.muted = muted
-                    self._items.put((SpeakerMuted if muted else SpeakerUnmuted)(self._now(), one.speaker))
-                    await self._announce()
+                self._mute(one, muted)
             case {"type": "leave"}:
-                if one.socket is not None:
-                    await one.socket.close()
+                one.leave()
             case _:
                 raise RoomError("That message is not understood: send offer, mute or leave.")
 
     # -- coming and going -----------------------------------------------------------------------------------------
 
+    def _is_here(self, one: Participant) -> bool:
+        return self._here.get(one.speaker) is one
+
     def _connection_changed(self, one: Participant) -> None:
         state = one.peer.pc.connectionState if one.peer is not None else "closed"
-        if state == "connected" and not one.present and self._present.get(one.speaker) is one:
-            self._spawn(self._enter(one))
-        elif state in ("failed", "closed") and self._present.get(one.speaker) is one:
-            self._spawn(self._lost(one))
+        if state == "connected":
+            self._enter(one)
+        elif state in ("failed", "closed") and self._is_here(one):
+            self._leave(one, "lost")
+            one.dismiss("The media connection was lost: join again.", 4504)
 
-    async def _lost(self, one: Participant) -> None:
-        await self._leave(one, "lost")
-        await _refuse(one.socket, "The media connection was lost: join again.", 4504)
-
-    async def _enter(self, one: Participant) -> None:
+    def _enter(self, one: Participant) -> None:
+        if one.present or not self._is_here(one):
+            return
         one.present = True
         self._items.put(SpeakerJoined(self._now(), one.speaker, one.name, one.generation, one.analysed))
         if one.muted:
             self._items.put(SpeakerMuted(self._now(), one.speaker))
         log.info("participant joined", speaker=one.speaker, generation=one.generation, analysed=one.analysed)
-        await self._announce()
+        self._announce()
 
-    async def _leave(self, one: Participant, reason: str) -> None:
-        if self._present.get(one.speaker) is not one:
+    def _mute(self, one: Participant, muted: bool) -> None:
+        if muted == one.muted or not self._is_here(one):
             return
-        del self._present[one.speaker]
-        for other in self._present.values():
-            for legs in other.legs.values():
-                for line in [line for line in legs if one.peer is not None and line in one.peer.outgoing]:
-                    del legs[line]
+        one.muted = muted
+        one.voice = Voice(one.speaker)  # nothing said before is heard after, and the pause is no loss
+        if one.present:
+            self._items.put((SpeakerMuted if muted else SpeakerUnmuted)(self._now(), one.speaker))
+            self._announce()
+
+    def _leave(self, one: Participant, reason: str) -> None:
+        if not self._is_here(one):
+            return
+        del self._here[one.speaker]
+        one.legs = {"audio": {}, "video": {}}
+        for pair in one.slots:
+            for leg in pair:
+                for other in self._here.values():
+                    other.legs[leg.line.kind].pop(leg.line, None)
         if one.present:
             self._items.put(SpeakerLeft(self._now(), one.speaker, reason))
             log.info("participant left", speaker=one.speaker, reason=reason)
         if one.peer is not None:
-            await one.peer.close()
-        await self._announce()
+            task = asyncio.create_task(one.peer.close())
+            self._goodbyes.add(task)
+            task.add_done_callback(self._goodbyes.discard)
+        self._announce()
 
-    async def _announce(self) -> None:
+    def _dismiss(self, one: Participant, sentence: str) -> None:
+        self._leave(one, "dismissed")
+        one.dismiss(sentence)
+
+    def _announce(self) -> None:
         """Tell everyone who is here and who is on which slot."""
-        cards = [one.card() for one in self._present.values() if one.present]
-        for one in list(self._present.values()):
-            await _tell(one, {"type": "participants", "participants": cards})
-            await self._assign(one)
+        cards = [one.card() for one in self._here.values() if one.present]
+        for one in self._here.values():
+            one.say({"type": "participants", "participants": cards})
+            self._assign(one)
 
     # -- media ----------------------------------------------------------------------------------------------------
 
     def _make_slots(self, one: Participant) -> None:
         """Pair the browser's new lines: a voice and a picture each."""
-        peer = one.peer
-        if peer is None:
+        if (peer := one.peer) is None:
             return
         audio = [line for line in peer.outgoing if line.kind == "audio"]
         video = [line for line in peer.outgoing if line.kind == "video"]
@@ -276,44 +279,46 @@ class EmbeddedRoom:
                 leg.line.on_feedback = lambda packet, leg=leg, number=number: self._feedback(one, number, leg, packet)
             one.slots.append(pair)
 
-    async def _assign(self, one: Participant) -> None:
+    def _assign(self, one: Participant) -> None:
         """Give every other participant a slot towards this one; ask for more slots when they run out."""
-        others = {other.speaker: other for other in self._present.values() if other.present and other is not one}
-        keys = {f"{other.speaker}/{other.generation}" for other in others.values()}
-        for number, key in list(one.carried.items()):
-            if key not in keys:
-                del one.carried[number]
-        for other in others.values():
-            key = f"{other.speaker}/{other.generation}"
+        if not one.slots or not self._is_here(one):
+            return
+        others = [other for other in self._here.values() if other.present and other is not one]
+        one.carried = {number: other for number, other in one.carried.items() if other in others}
+        for other in others:
             free = [number for number in range(len(one.slots)) if number not in one.carried]
-            if key in one.carried.values() or not free:
+            if other in one.carried.values() or not free:
                 continue
-            one.carried[free[0]] = key
+            one.carried[free[0]] = other
             for leg in one.slots[free[0]]:
                 leg.restart()
                 other.legs[leg.line.kind][leg.line] = leg
-            await self._keyframe(other)
+            if other.peer is not None:
+                self._run(self._keyframe(other))
         slots = [
             {
                 "audio": sound.line.mid,
                 "video": picture.line.mid,
-                "speaker": one.carried[number].split("/")[0] if number in one.carried else None,
+                "speaker": one.carried[number].speaker if number in one.carried else None,
             }
             for number, (sound, picture) in enumerate(one.slots)
         ]
-        if one.slots:
-            await _tell(one, {"type": "slots", "slots": slots, "wanted": max(len(slots), len(others))})
+        one.say({"type": "slots", "slots": slots, "wanted": max(len(slots), len(others))})
 
     def _carry(self, one: Participant, kind: str, header: RtpHeader, packet: bytes, now: float) -> None:
         """One media packet of one participant: to the others first, then to the ear."""
+        if not self._is_here(one):
+            return
         for leg in one.legs[kind].values():
             leg.forward(header, packet, now)
-        if kind == "audio" and one.present and one.analysed and not one.muted:
-            for chunk in one.voice.push(header.sequence, header.timestamp, header.payload(packet), now - self._zero):
-                self._items.put(chunk)
+        if kind == "video":
+            one.keep(header, packet)
+        elif one.heard:
+            self._give(one.voice.push(header.sequence, header.timestamp, header.payload(packet), now - self._zero))
 
     async def _report(self, one: Participant, kind: str, report: Any) -> None:
-        for other in list(self._present.values()):
+        """Pass a sender report on to everyone who is sent that sound or picture."""
+        for other in list(self._here.values()):
             for pair in other.slots:
                 for leg in pair:
                     timestamp = leg.timestamp(report.sender_info.rtp_timestamp)
@@ -321,14 +326,14 @@ class EmbeddedRoom:
                         await other.peer.send_report(leg.line, report, timestamp)
 
     async def _feedback(self, one: Participant, number: int, leg: Leg, packet: Any) -> None:
-        """What a subscriber says of a line, passed on to whom it carries."""
-        other = self._present.get(one.carried.get(number, "").split("/")[0])
-        if other is None:
+        """What a subscriber says of a line, answered or passed on to whom it carries."""
+        other = one.carried.get(number)
+        if other is None or other.peer is None or not self._is_here(one):
             return
         if wants_keyframe(packet):
             await self._keyframe(other)
-        elif other.peer is not None and (lost := leg.source_sequences(lost_sequences(packet))):
-            await other.peer.ask_again(leg.line.kind, lost)
+        elif lost := leg.source_sequences(lost_sequences(packet)):
+            await other.peer.ask_again(leg.line.kind, other.repeat(leg, lost, one))
 
     async def _keyframe(self, one: Participant) -> None:
         if one.peer is not None and one.keyframes(time.monotonic()):
@@ -337,65 +342,53 @@ class EmbeddedRoom:
     # -- the way back ---------------------------------------------------------------------------------------------
 
     def _channel_opened(self, one: Participant, channel: Any) -> None:
-        if channel.label != "undertone":
-            return
-        one.channel = channel
         channel.on("message", lambda _: self._knocked(one))
-        self._items.put(ListenerJoined(one.speaker))
+        self._knocked(one)
+        if channel.label == "undertone" and self._is_here(one):
+            one.channel, one.greeted = channel, False
+            self._items.put(ListenerJoined(one.speaker))
 
     def _knocked(self, one: Participant) -> None:
-        one.knocks += 1
-        if one.knocks == KNOCKS_PER_S:
-            log.warning("data channel flood", speaker=one.speaker)
-            self._spawn(_refuse(one.socket, "Too many messages on the data channel: nothing is expected on it."))
+        if not one.knock():
+            self._dismiss(one, "Too many messages on the data channel: nothing is expected on it.")
 
     async def send(self, message: str, to: str | None = None) -> bool:
         """To the data channel of one participant, or of all. False when somebody's was too full to take it."""
-        taken = True
-        for one in [self._present[to]] if to in self._present else list(self._present.values()) if to is None else []:
-            channel = one.channel
-            one.greeted = one.greeted or to is not None
-            if channel is None or channel.readyState != "open" or one.behind or not one.greeted:
-                continue
-            if channel.bufferedAmount > BUFFERED:
-                one.behind, taken = True, False
-                continue
+        listeners = list(self._here.values()) if to is None else [self._here[to]] if to in self._here else []
+        taken = [self._send(one, message, to is not None) for one in listeners]
+        return all(taken)
+
+    def _send(self, one: Participant, message: str, greeting: bool) -> bool:
+        channel = one.channel
+        if channel is None or channel.readyState != "open" or one.behind or not (one.greeted or greeting):
+            return True
+        if channel.bufferedAmount > BUFFERED:
+            one.behind, one.greeted = True, False
+            return False
+        try:
             channel.send(message)
-        return taken
+        except (ValueError, InvalidStateError):
+            self._dismiss(one, "Your data channel takes no messages of this size: reload the page.")
+            return True
+        one.greeted = True
+        return True
 
     async def close(self) -> None:
-        for one in list(self._present.values()):
-            await self._leave(one, "closed")
-            await _refuse(one.socket, "The room is closing.", 4503)
+        self._closing = True
+        for one in list(self._here.values()):
+            self._leave(one, "closed")
+            one.dismiss("The room is closing.", 4503)
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._items.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._goodbyes:
+            await asyncio.wait(self._goodbyes, timeout=GOODBYE_S)
 
     async def _seat(self, number: int) -> None:
         """A synthetic voice takes part like a person, without a browser."""
         speaker = f"g{number + 1}"
         one = Participant(speaker, guests.NAMES[number % len(guests.NAMES)], 1, True, False, Voice(speaker))
-        self._present[speaker] = one
-        await self._enter(one)
+        self._here[speaker] = one
+        self._enter(one)
         await guests.speak(number, lambda kind, h, p, now: self._carry(one, kind, h, p, now))
-
-
-async def _tell(one: Participant, message: dict[str, Any]) -> None:
-    """Send on the signalling socket; one that hangs or is gone is the heartbeat's to end, not ours."""
-    if one.socket is not None and not one.socket.closed:
-        try:
-            await asyncio.wait_for(one.socket.send_json(message), 2)
-        except (ConnectionError, TimeoutError):
-            log.info("signalling message not delivered", speaker=one.speaker)
-
-
-async def _refuse(socket: web.WebSocketResponse | None, sentence: str, code: int = 4400) -> None:
-    """Close a connection with a reason in words."""
-    if socket is None or socket.closed:
-        return
-    try:
-        await asyncio.wait_for(socket.send_json({"type": "error", "message": sentence}), 2)
-        await asyncio.wait_for(socket.close(code=code, message=sentence.encode()[:120]), 2)
-    except (ConnectionError, TimeoutError):
-        log.info("signalling socket did not close in time", code=code)

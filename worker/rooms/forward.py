@@ -23,13 +23,15 @@ class Leg:
         self._timestamp = random.randrange(0x100000000)
         self._shifts: tuple[int, int] | None = None
         self._sent_at = time.monotonic()
+        self._source: int | None = None
 
     def restart(self) -> None:
         """The next packet comes from another source: its numbers go on from the last ones."""
         self._shifts = None
 
     def forward(self, header: RtpHeader, packet: bytes, now: float) -> None:
-        if self._shifts is None:
+        if self._shifts is None or header.ssrc != self._source:
+            self._source = header.ssrc
             elapsed = int((now - self._sent_at) * CLOCK[self.line.kind])
             self._shifts = (self._sequence + 1 - header.sequence, self._timestamp + elapsed - header.timestamp)
         sequence, timestamp = header.sequence + self._shifts[0], header.timestamp + self._shifts[1]

@@ -118,7 +118,10 @@ class Peer:
         if mid in self._known:
             return
         self._known.add(mid)
-        level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL), None)
+        # an id beyond these has no one-byte form (RFC 8285, 4.2), and ours to others would be malformed
+        level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
+        if not 0 <= transceiver._codecs[0].payloadType < 128:
+            raise ValueError("a payload type has seven bits")
         line = Line(kind, mid, transceiver._codecs[0].payloadType, transceiver.sender._ssrc, level_id)
         if transceiver._offerDirection == "sendonly":
             transceiver.direction = "sendonly"
@@ -157,7 +160,7 @@ class Peer:
                 return
             try:
                 take(data, address)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, KeyError, TypeError, ValueError):
                 self.dropped += 1  # STUN whose attributes are not what they say
 
         protocol.datagram_received = datagram_received
@@ -234,12 +237,21 @@ class Peer:
         incoming = self._incoming.get(kind)
         if incoming is not None and incoming.ssrc is not None and sequences:
             packet = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=incoming.line.ssrc, media_ssrc=incoming.ssrc)
-            packet.lost = sequences
+            packet.lost = sorted(set(sequences))  # aiortc packs them in rising order only
             await self._send_rtcp(packet)
 
     async def _send_rtcp(self, packet: Any) -> None:
+        """Best effort: a path that is just ending must not end whoever asked for this."""
         if self._dtls is not None and self.pc.connectionState == "connected":
-            await self._dtls._send_rtp(bytes(packet))
+            try:
+                await self._dtls._send_rtp(bytes(packet))
+            except (ConnectionError, SrtpError, ValueError):
+                self.dropped += 1
+
+    @property
+    def flooded(self) -> bool:
+        """Whether a data-channel message has grown past what this end announced that it takes."""
+        return self.pc.sctp is not None and self.pc.sctp._advertised_rwnd < 0
 
     async def close(self) -> None:
         """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""

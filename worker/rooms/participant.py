@@ -1,0 +1,125 @@
+"""One connection of one person to the embedded room: who they are, what they send and what is on its way to them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from worker.audio.rtp import RtpHeader
+from worker.audio.voice import Voice
+from worker.ring import Ring
+from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
+from worker.rooms.rtc import Line, Peer
+
+log = structlog.get_logger()
+
+WAITING = 256
+"""Signalling messages that may wait for one browser; one that takes none for so long is cut off."""
+WRITE_S = 5.0
+"""Seconds a browser may take for one signalling message."""
+RECENT = 512
+"""Video packets kept to be sent again: some seconds of a usual picture. A power of two, as sequence numbers wrap."""
+KNOCKS_PER_S = 50
+"""Messages a browser may send in a second, over signalling and the data channel together."""
+REPEATS_PER_S = 500
+"""Lost packets that are sent again to one browser in a second."""
+
+
+@dataclass(eq=False)
+class Participant:
+    """Everything the room knows of one connection. Nothing here waits but `write`."""
+
+    speaker: str
+    name: str
+    generation: int
+    analysed: bool
+    muted: bool
+    voice: Voice
+    peer: Peer | None = None
+    channel: Any = None
+    greeted: bool = False
+    """True once this listener has its snapshot, which comes before any event."""
+    behind: bool = False
+    """True while messages to its data channel are dropped, because it does not keep up."""
+    present: bool = False
+    """True once media flows."""
+    legs: dict[str, dict[Line, Leg]] = field(default_factory=lambda: {"audio": {}, "video": {}})
+    """Legs of other participants that carry this one, by kind."""
+    slots: list[tuple[Leg, Leg]] = field(default_factory=list)
+    """Pairs of lines towards this participant: one for a voice, one for a picture."""
+    carried: dict[int, "Participant"] = field(default_factory=dict)
+    """Who is on which slot."""
+    keyframes: Throttle = field(default_factory=lambda: Throttle(KEYFRAME_PAUSE_S))
+    knocks: int = 0
+    repeats: int = 0
+    _outbox: Ring[dict[str, Any]] = field(default_factory=lambda: Ring(WAITING))
+    _recent: dict[int, tuple[RtpHeader, bytes]] = field(default_factory=dict)
+    _ending: tuple[int, str] | None = None
+
+    def card(self) -> dict[str, Any]:
+        return {
+            "speaker": self.speaker,
+            "name": self.name,
+            "generation": self.generation,
+            "analysed": self.analysed,
+            "muted": self.muted,
+        }
+
+    @property
+    def heard(self) -> bool:
+        """Whether this person's sound may be decoded now."""
+        return self.present and self.analysed and not self.muted
+
+    def knock(self) -> bool:
+        """Count a message from this browser; False when there are too many."""
+        self.knocks += 1
+        return self.knocks <= KNOCKS_PER_S
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Send on the signalling socket, in order, without waiting."""
+        if self._outbox.put(message) is not None:
+            self.dismiss("Your browser does not take messages: join again.", 4504)
+
+    def dismiss(self, sentence: str, code: int = 4400) -> None:
+        """Say a last sentence and close the signalling socket; only the first one counts."""
+        if self._ending is None:
+            self._ending = (code, sentence)
+            self._outbox.put({"type": "error", "message": sentence})
+            self._outbox.close()
+
+    def leave(self) -> None:
+        """Close the signalling socket without a word."""
+        self._outbox.close()
+
+    async def write(self, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+        """Send what is said until the end of it, then close. A socket that hangs is cut off."""
+        try:
+            async for message in self._outbox:
+                async with asyncio.timeout(WRITE_S):
+                    await socket.send_json(message)
+            async with asyncio.timeout(WRITE_S):
+                code, sentence = self._ending or (1000, "")
+                await socket.close(code=code, message=sentence.encode()[:120])
+        except (ConnectionError, TimeoutError) as error:
+            log.info("signalling socket lost", speaker=self.speaker, reason=type(error).__name__)
+            abort()
+
+    def keep(self, header: RtpHeader, packet: bytes) -> None:
+        """Remember a video packet for those who lose it on the way."""
+        self._recent[header.sequence % RECENT] = (header, packet)
+
+    def repeat(self, leg: Leg, sequences: list[int], asker: "Participant") -> list[int]:
+        """Send lost packets of this source again; returns those that are not at hand."""
+        missing = []
+        for sequence in sequences:
+            header, packet = self._recent.get(sequence % RECENT, (None, b""))
+            if header is None or header.sequence != sequence:
+                missing.append(sequence)
+            elif asker.repeats < REPEATS_PER_S:
+                asker.repeats += 1
+                leg.forward(header, packet, time.monotonic())
+        return missing
