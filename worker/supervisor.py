@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -117,16 +117,38 @@ class Worker:
         return left
 
 
-async def replay(settings: Settings, progress: Callable[[float, float], None] | None = None) -> Session:
-    """Run a recording through the whole chain; returns its session with its counters."""
-    room = build(ROOMS, settings.room, "room", progress=progress)
-    worker = Worker(settings, room, None)
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and Ctrl-C set; a second one of them is left to the system, and ends the process."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def told() -> None:
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+    for number in numbers:
+        loop.add_signal_handler(number, told)
     try:
-        await worker.check()
-        await worker.session.run()
+        yield stop
     finally:
-        await worker.close(settings.drain_s)
-        await room.close()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def replay(settings: Settings, progress: Callable[[float, float], None] | None = None) -> Session:
+    """Run a recording through the whole chain, or as much of it as there is time for until the process is told to
+    stop; returns its session with its counters."""
+    with stop_signals() as stop:
+        room: Room = build(ROOMS, settings.room, "room", progress=progress)
+        worker = Worker(settings, room, None)
+        try:
+            await worker.check()
+            await _until_told(worker, room, stop, settings.drain_s)
+        finally:
+            await worker.close(settings.drain_s)
+            await room.close()
     return worker.session
 
 
@@ -135,31 +157,42 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
 
     `ready` is called once everyone may come in.
     """
-    server: Server = construct(Server, settings.server, "server")
-    room: Room = build(ROOMS, settings.room, "room", server=server)
-    worker = Worker(settings, room, server)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    with stop_signals() as stop:
+        server: Server = construct(Server, settings.server, "server")
+        room: Room = build(ROOMS, settings.room, "room", server=server)
+        worker = Worker(settings, room, server)
+        try:
+            await worker.check()
+            await server.start()
+            log.info("listening", address=f"http://{server.host}:{server.port}")
+            server.ready = True
+            if ready is not None:
+                ready(server)
+            await _until_told(worker, room, stop, settings.drain_s / 3, server)
+        finally:
+            await room.close()
+            await worker.close(settings.drain_s / 3)
+            await server.stop()
+
+
+async def _until_told(
+    worker: Worker, room: Room, stop: asyncio.Event, drain_s: float, server: Server | None = None
+) -> None:
+    """Run the session until it ends by itself or `stop` is set; then let it say its last events."""
+    running = asyncio.create_task(worker.session.run())
+    stopping = asyncio.create_task(stop.wait())
     try:
-        await worker.check()
-        await server.start()
-        running = asyncio.create_task(worker.session.run())
-        stopping = asyncio.create_task(stop.wait())
-        server.ready = True
-        if ready is not None:
-            ready(server)
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        server.ready, server.reason = False, "draining"
-        log.info("draining", within_s=settings.drain_s)
-        await _drain(room, running, settings.drain_s / 3)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
     finally:
-        await worker.close(settings.drain_s / 3)
-        await server.stop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        stopping.cancel()
+    if server is not None:
+        server.ready, server.reason = False, "draining"
+    if stop.is_set():
+        log.info("draining; once more to stop at once", within_s=drain_s)
+    await _drain(room, running, drain_s)
 
 
 async def _drain(room: Room, running: asyncio.Task[None], within_s: float) -> None:

@@ -4,15 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import structlog
 from aiohttp import web
 from aiortc import InvalidStateError
+from pydantic import Field
 
 from worker.audio.rtp import RtpHeader
 from worker.audio.voice import Voice
-from worker.errors import RoomError
+from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick, guests
@@ -60,11 +61,13 @@ class EmbeddedRoom:
     def __init__(
         self,
         server: Server,
-        name: str = "demo",
-        guests: int = 0,
-        largest: int = 12,
-        connect_within_s: float = 15.0,
+        name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "demo",
+        guests: Annotated[int, Field(ge=0, le=10)] = 0,
+        largest: Annotated[int, Field(ge=1, le=50)] = 12,
+        connect_within_s: Annotated[float, Field(gt=0, le=120)] = 15.0,
     ) -> None:
+        if guests > largest:
+            raise ConfigError("room.guests must not be above room.largest: guests take seats too.")
         self.name = name
         self.started = datetime.now(UTC)
         self._zero = time.monotonic()
