@@ -155,6 +155,47 @@ def test_a_file_that_is_no_recording_is_one_sentence(tmp_path, content):
     assert str(path) in done.stderr.replace("\n", "")
 
 
+def test_a_recording_is_never_written_over(tmp_path, recording):
+    before = recording.read_bytes()
+    alias = tmp_path / "alias.jsonl"
+    alias.hardlink_to(recording)
+    for out in (recording, tmp_path / "." / "ada.wav", alias):
+        done = invoke("replay", recording, "--out", out)
+        assert isinstance(done.exception, ConfigError)
+        assert "is one of the recordings" in str(done.exception)
+    assert recording.read_bytes() == before
+
+
+def test_a_replay_that_cannot_begin_leaves_the_output_as_it_was(tmp_path):
+    out = tmp_path / "out.jsonl"
+    out.write_text("kept")
+    assert isinstance(invoke("replay", tmp_path / "none.wav", "--out", out).exception, ConfigError)
+    assert out.read_text() == "kept"
+
+
+def test_places_that_do_not_exist_are_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("worker.bench.BENCHES", {"one": "tests.test_cli:never"})
+    done = invoke("bench", "one", "--json", tmp_path / "none" / "figures.json")
+    assert isinstance(done.exception, ConfigError)
+    assert "in a folder that exists" in str(done.exception)
+    done = invoke("schema", "--check", "--out", tmp_path / "none")
+    assert "does not exist: run 'undertone schema --out" in str(done.exception)
+
+
+def never(quick):
+    raise AssertionError("it ran")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGINT", 130)])
+def test_being_told_to_stop_before_anything_runs_is_quiet(name, code):
+    text = (
+        "import os, signal; from worker import cli; "
+        f"cli.app = lambda **options: os.kill(os.getpid(), signal.{name}); cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_a_bench_that_is_not_there_is_named():
     done = invoke("bench", "speed")
     assert isinstance(done.exception, ConfigError)
@@ -230,3 +271,12 @@ def test_a_demo_goes_on_without_redis_only_where_none_answers(redis_url, capsys)
     assert cli._without_absent_redis([other, section, absent], look=True) == [other, section]
     assert "Going on without Redis" in capsys.readouterr().err
     assert cli._without_absent_redis([other, section], look=False) == [other]
+
+
+def test_a_demo_that_redis_refuses_says_what_to_do(redis_server, capsys):
+    url = redis_server("--requirepass", "right").url.replace("//", "//:hunter2@")
+    assert cli._without_absent_redis([{"kind": "redis", "url": url}], look=True) == []
+    said = capsys.readouterr().err
+    assert "refuses the user or the password" in said
+    assert "UNDERTONE__SINKS__0__URL=redis://user:password@" in said
+    assert "hunter2" not in said

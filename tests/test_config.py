@@ -102,6 +102,19 @@ MISTAKES = [
     ("- room", "must be a YAML mapping"),
     (b"\xff\xfe\x00", "is not text in YAML"),
     (SMALL + "server: {server: x}", "server.server is not a known setting"),
+    (SMALL + "server: {host: 0.0.0.0}", "nothing listens beyond loopback without a token"),
+    (SMALL + "vad: {threads: 0, kind: silero}", "vad.threads: Input should be greater than or equal to 1"),
+    (SMALL + "sinks: [{kind: websocket, history: 0}]", "sinks.0.history: Input should be greater"),
+    (SMALL + "sinks: [{kind: websocket, waiting: -1}]", "sinks.0.waiting: Input should be greater"),
+    (SMALL + "sinks: [{kind: redis, stream_length: 0}]", "sinks.0.stream_length: Input should be greater"),
+    (SMALL + "sinks: [{kind: redis, outbox: 0}]", "sinks.0.outbox: Input should be greater"),
+    (SMALL + "sinks: [{kind: redis, ttl_s: 0}]", "sinks.0.ttl_s: Input should be greater"),
+    (SMALL + "smoothing: {span_s: .nan}", "smoothing.span_s: Input should be a finite number"),
+    (SMALL + "sinks: [{kind: redis, url: 'http://host'}]", "sinks.0: the Redis url is not one"),
+    (SMALL + "sinks: [{kind: redis, url: 'redis://host/0?nothing=1'}]", "sinks.0: the Redis url is not one"),
+    (SMALL + "sinks: [{kind: jsonl, path: /not/there/events.jsonl}]", "sinks.0: the folder /not/there does not exist"),
+    (SMALL + "conversation: [{kind: talk_time, every_s: 0}]", "talk_time: every_s must be above 0"),
+    (SMALL + "emotion: {kind: prosody, learning_windows: 0}", "prosody: set 1 <= learning_windows"),
 ]
 
 

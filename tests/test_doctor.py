@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.support import free_port
 from worker.ops import doctor
-from worker.ops.doctor import Finding, as_dict, examine, healthy, redis_trouble, show
+from worker.ops.doctor import Finding, as_dict, ask_redis, examine, healthy, show
 
 ROOM = {"kind": "embedded"}
 
@@ -71,7 +71,6 @@ def test_a_model_that_is_not_there_is_named_with_its_cure(monkeypatch):
 
 
 def test_redis_that_answers_is_ok(redis_url):
-    assert redis_trouble(redis_url) is None
     found = by_name(examine(ROOM, [{"kind": "redis", "url": redis_url}], {"port": free_port()}))
     assert found["redis"].status == "ok"
 
@@ -86,12 +85,17 @@ def test_absent_redis_is_optional_and_its_password_stays_secret():
 
 def test_a_wrong_password_is_told_without_it(redis_server):
     url = redis_server("--requirepass", "right").url.replace("//", "//:hunter2@")
-    assert redis_trouble(url) == "refuses the user or the password of its url"
+    found = by_name(examine(ROOM, [{"kind": "redis", "url": url}], {"port": free_port()}))["redis"]
+    assert found == Finding("redis", "missing", "refuses the user or the password of its url: correct them there")
 
 
-@pytest.mark.parametrize(("url", "sentence"), [("hunter2", "is not one"), ("env:NOT_SET_HERE", "NOT_SET_HERE")])
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [("hunter2", "is not one"), ("env:NOT_SET_HERE", "NOT_SET_HERE"), ("redis://h/0?hunter2=1", "is not one")],
+)
 def test_a_url_that_is_none_is_told(url, sentence):
-    trouble = redis_trouble(url)
+    status, trouble = ask_redis(url)
+    assert status == "missing"
     assert sentence in trouble
     assert "hunter2" not in trouble
 

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import aiohttp
 import aioice.ice
@@ -10,11 +13,14 @@ import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from worker.audio import AudioChunk
-from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.audio.rtp import RtpHeader, parse
+from worker.errors import RoomError
+from worker.events import Numbering, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
-from worker.rooms import ListenerJoined, Tick, guests
+from worker.rooms import ListenerJoined, Tick, embedded, guests, participant
 from worker.rooms.embedded import EmbeddedRoom
-from worker.rooms.participant import KNOCKS_PER_S
+from worker.rooms.participant import KNOCKS_PER_S, Participant
+from worker.rooms.rtc import LEVEL, Line, Peer
 
 PERSON = "a-person-key-of-their-own"
 
@@ -79,6 +85,7 @@ class Guest:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.messages, self.events, self.received = [], [], {}
         self.closed = asyncio.Event()
+        self.tamper = lambda sdp: sdp
 
     async def join(self, connect=True):
         self.socket = await self.session.ws_connect(self.url)
@@ -96,7 +103,7 @@ class Guest:
         for kind in ("audio", "video"):
             self.pc.addTransceiver(kind, "recvonly")
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        await self.say({"type": "offer", "sdp": self.pc.localDescription.sdp})
+        await self.say({"type": "offer", "sdp": self.tamper(self.pc.localDescription.sdp)})
         await self.until(lambda: self.pc.connectionState == "connected")
 
     async def read(self):
@@ -119,12 +126,13 @@ class Guest:
     def last(self, kind):
         return next((m for m in reversed(self.messages) if m["type"] == kind), None)
 
-    async def speak(self, count):
-        """Real Opus packets, as a browser would send them."""
+    async def speak(self, count, level=b""):
+        """Real Opus packets, as a browser would send them; `level` is a header extension."""
         sender = self.pc.getTransceivers()[0].sender
+        start = bytes([0x90 if level else 0x80, 96])
         for header, payload in _some(count):
-            first = bytes([0x80, 96]) + header.sequence.to_bytes(2, "big") + header.timestamp.to_bytes(4, "big")
-            await sender.transport._send_rtp(first + sender._ssrc.to_bytes(4, "big") + payload)
+            first = start + header.sequence.to_bytes(2, "big") + header.timestamp.to_bytes(4, "big")
+            await sender.transport._send_rtp(first + sender._ssrc.to_bytes(4, "big") + level + payload)
             await asyncio.sleep(0.005)
 
     async def leave(self):
@@ -313,7 +321,8 @@ async def test_a_connection_that_never_comes_about_ends_with_a_reason():
 
 async def test_a_data_channel_flood_ends_that_connection_alone():
     async with hall() as one, meeting(one, "Ada", "Eve") as (ada, eve):
-        for _ in range(KNOCKS_PER_S + 5):
+        await eve.until(lambda: eve.channel.readyState == "open")
+        for _ in range(3 * KNOCKS_PER_S):  # too many on one side of any full second
             eve.channel.send("x")
         await asyncio.wait_for(eve.closed.wait(), 5)
         assert "Too many" in eve.last("error")["message"]
@@ -333,3 +342,192 @@ async def test_synthetic_guests_take_part():
         await one.until(lambda: len({chunk.speaker for chunk in one.kinds(AudioChunk)}) == 2)
         await one.until(lambda: one.kinds(Tick))
     assert [joined.speaker for joined in one.kinds(SpeakerJoined)] == ["g1", "g2"]
+
+
+async def test_an_offer_that_takes_tiny_messages_costs_that_person_alone():
+    async with hall() as one, meeting(one, "Ada") as (ada,), aiohttp.ClientSession() as session:
+        await one.until(lambda: one.kinds(ListenerJoined))
+        eve = Guest(one, session, "Eve", PERSON + "eve")
+        eve.tamper = lambda sdp: re.sub(r"max-message-size:\d+", "max-message-size:10", sdp)
+        await eve.join()
+        await one.until(lambda: len(one.kinds(ListenerJoined)) == 2)
+        for speaker in ("p1", "p2"):
+            await one.room.send('{"snapshot": true}', to=speaker)
+        await asyncio.wait_for(eve.closed.wait(), 5)
+        await one.room.send('{"event": true}')
+        await ada.until(lambda: len(ada.events) == 2)
+        await ada.speak(5)
+        await one.until(lambda: len(one.kinds(AudioChunk)) >= 4)
+        await eve.leave()
+        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "dismissed")]
+    assert "takes no messages of this size" in eve.last("error")["message"]
+
+
+async def test_an_audio_level_id_without_a_short_form_harms_nobody():
+    async with hall() as one, meeting(one, "Ada") as (ada,), aiohttp.ClientSession() as session:
+        eve = Guest(one, session, "Eve", PERSON + "eve")
+        eve.tamper = lambda sdp: re.sub(rf"a=extmap:\d+ ({LEVEL})", r"a=extmap:200 \1", sdp)
+        await eve.join()
+        await eve.until(lambda: eve.last("slots") and eve.last("slots")["slots"][0]["speaker"] == "p1")
+        leg = one.room._here["p2"].slots[0][0]
+        mine = one.room._here["p1"].peer._incoming["audio"].line.level_id
+        await ada.speak(10, level=bytes([0xBE, 0xDE, 0, 1, mine << 4, 0x85, 0, 0]))
+        await one.until(lambda: len(one.kinds(AudioChunk)) >= 9 and leg.forwarded >= 9)
+        assert leg.line.level_id is None
+        await eve.leave()
+
+
+async def test_two_joins_of_one_person_at_once_leave_one(monkeypatch):
+    peers = []
+    monkeypatch.setattr(embedded, "Peer", lambda *hooks: peers.append(Peer(*hooks)) or peers[-1])
+    async with hall() as one, aiohttp.ClientSession() as session:
+        first = await Guest(one, session).join()
+        twins = [Guest(one, session), Guest(one, session)]
+        await asyncio.gather(*[twin.join(connect=False) for twin in twins])
+        await one.until(lambda: first.closed.is_set() and any(twin.closed.is_set() for twin in twins))
+        (kept,) = [twin for twin in twins if not twin.closed.is_set()]
+        await kept.connect()
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        assert [peer.pc.connectionState for peer in peers].count("closed") == 2
+        assert list(one.room._here) == ["p1"]
+        for guest in (first, *twins):
+            await guest.leave()
+    assert [joined.generation for joined in one.kinds(SpeakerJoined)] == [1, one.room._people[PERSON][1]]
+
+
+async def test_a_flood_of_mutes_is_refused():
+    async with hall() as one, meeting(one, "Ada", "Eve") as (ada, eve):
+        with suppress(ConnectionError):
+            for number in range(3 * KNOCKS_PER_S):  # too many on one side of any full second
+                await eve.say({"type": "mute", "muted": number % 2 == 0})
+        await asyncio.wait_for(eve.closed.wait(), 5)
+        assert "Too many messages" in eve.last("error")["message"]
+        assert len(one.kinds(SpeakerMuted, SpeakerUnmuted)) <= 2 * KNOCKS_PER_S
+        assert ada.pc.connectionState == "connected"
+
+
+class Hanging:
+    """A signalling socket that takes nothing until it is freed."""
+
+    def __init__(self):
+        self.free = asyncio.Event()
+
+    async def send_json(self, message):
+        await self.free.wait()
+
+    async def close(self, code, message):
+        await self.free.wait()
+
+
+def hang(monkeypatch, name):
+    """Let nothing through to this person."""
+    socket, write = Hanging(), Participant.write
+    monkeypatch.setattr(
+        Participant, "write", lambda self, real, abort: write(self, socket if self.name == name else real, abort)
+    )
+    return socket
+
+
+async def test_a_socket_that_hangs_is_cut_off_and_delays_nobody(monkeypatch):
+    hang(monkeypatch, "Eve")
+    monkeypatch.setattr(participant, "WRITE_S", 1.0)
+    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo), aiohttp.ClientSession() as session:
+        eve = await Guest(one, session, "Eve", PERSON + "eve").join(connect=False)
+        await one.until(lambda: "p3" in one.room._here)
+        await ada.say({"type": "mute", "muted": True})
+        await bo.until(lambda: bo.last("participants")["participants"][0]["muted"])
+        assert not eve.closed.is_set()
+        await asyncio.wait_for(eve.closed.wait(), 5)
+        await one.until(lambda: "p3" not in one.room._here)
+        await eve.leave()
+
+
+async def test_closing_waits_for_no_hanging_socket_or_connection(monkeypatch):
+    socket, close = hang(monkeypatch, "Eve"), Peer.close
+
+    async def slow(peer):
+        await socket.free.wait()
+        await close(peer)
+
+    monkeypatch.setattr(Peer, "close", slow)
+    monkeypatch.setattr(participant, "WRITE_S", 60.0)
+    monkeypatch.setattr(embedded, "GOODBYE_S", 0.1)
+    async with hall() as one, meeting(one, "Ada"), aiohttp.ClientSession() as session:
+        eve = await Guest(one, session, "Eve", PERSON + "eve").join(connect=False)
+        await one.until(lambda: "p2" in one.room._here)
+        begun = time.monotonic()
+        await one.room.close()
+        assert time.monotonic() - begun < 1.0
+        socket.free.set()
+        await asyncio.gather(*one.room._goodbyes)
+        await eve.leave()
+    assert [left.reason for left in one.kinds(SpeakerLeft)] == ["closed"]
+
+
+# -- without a network ----------------------------------------------------------------------------------------------
+
+
+def admit(room, name):
+    """Someone whose media flows; what is sent to them is in `sent`."""
+    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": True})
+    one.sent = []
+    one.peer.send_rtp = lambda data: one.sent.append(parse(data)) or True
+    one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]
+    room._make_slots(one)
+    room._enter(one)
+    return one
+
+
+def carry(room, one, numbers, kind="audio"):
+    for number in numbers:
+        header = RtpHeader(111, False, number, number * 960, 1, None, 0, False)
+        room._carry(one, kind, header, _some(number + 1)[-1][1], time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("\ud800abc", "abc"), ("A\x00\u202eda\x07\n Lo\tve", "Ada Lo ve"), ("\ud800", None), ("\x01 \x02", None)],
+)
+async def test_a_name_holds_only_what_can_be_shown(given, name):
+    async with hall() as one:
+        if name is None:
+            with pytest.raises(RoomError, match="name of 1 to 60"):
+                one.room._admit({"type": "join", "name": given, "person": PERSON})
+            return
+        admit(one.room, given)
+        await one.until(lambda: one.kinds(SpeakerJoined))
+    numbering = Numbering("hall", 0, datetime.now(UTC))
+    (joined,) = one.kinds(SpeakerJoined)
+    assert joined.name == name
+    assert f'"{name}"'.encode() in numbering.wrap(joined).as_json().encode()
+
+
+async def test_what_was_said_before_a_mute_stays_unheard_and_a_mute_is_no_loss():
+    async with hall() as one:
+        ada = admit(one.room, "Ada")
+        carry(one.room, ada, [0, 1, 3])  # 3 waits for 2
+        one.room._mute(ada, True)
+        carry(one.room, ada, range(4, 30))
+        one.room._mute(ada, False)
+        carry(one.room, ada, [30])
+        after = time.monotonic() - one.room._zero + 0.1  # longer than any packet waits for another
+        await one.until(lambda: one.kinds(Tick) and one.kinds(Tick)[-1].at > after)
+    happened = [type(item) for item in one.items if not isinstance(item, Tick | ListenerJoined)]
+    assert happened == [SpeakerJoined, AudioChunk, AudioChunk, SpeakerMuted, SpeakerUnmuted, AudioChunk, SpeakerLeft]
+    assert ada.voice.lost == 0
+
+
+async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():
+    async with hall() as one:
+        ada, bo, cy = (admit(one.room, name) for name in ("Ada", "Bo", "Cy"))
+        for kind in ("audio", "video"):
+            carry(one.room, ada, [0], kind)
+            assert set(ada.legs[kind].values()) <= {leg for other in (bo, cy) for pair in other.slots for leg in pair}
+        assert len(bo.sent) == len(cy.sent) == 2
+        one.room._leave(ada, "left")
+        carry(one.room, ada, [1, 2])
+        carry(one.room, bo, [0])
+        lines = {leg.line for pair in ada.slots for leg in pair}
+        assert not any(lines & set(other.legs[kind]) for other in (bo, cy) for kind in other.legs)
+        assert ada not in [*bo.carried.values(), *cy.carried.values()]
+        assert [len(other.sent) for other in (ada, bo, cy)] == [0, 2, 3]

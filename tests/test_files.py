@@ -131,6 +131,12 @@ def no_channels(path):
     path.write_bytes(data)
 
 
+def claims_rate(path, rate):
+    data = bytearray(write_wav(path).read_bytes())
+    data[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+
+
 def picture_only(path):
     with av.open(str(path), "w", format="webm") as container:
         stream = container.add_stream("vp8", rate=10)
@@ -147,6 +153,8 @@ BAD = {
     "has a sound track without channels": no_channels,
     "has no sound: give a file with an audio track": picture_only,
     "has 1000 samples per second: speech needs at least 8000": lambda path: write_wav(path, rate=1000),
+    "claims 2147483647 samples per second: record": lambda path: claims_rate(path, 2_147_483_647),
+    "claims 768001 samples per second: record": lambda path: claims_rate(path, 768_001),
     "has 65 channels: split it into files of at most 64": lambda path: write_wav(path, channels=65),
     "holds no sound that can be decoded: convert it": lambda path: write_wav(path, seconds=0),
 }

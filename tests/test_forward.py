@@ -22,8 +22,8 @@ class Subscriber:
             self.sent.append(parse(data, 5))
         return self.open
 
-    def push(self, sequence, timestamp, now, level=None):
-        header = RtpHeader(111, True, sequence, timestamp, 1, level, 12, False)
+    def push(self, sequence, timestamp, now, level=None, ssrc=1):
+        header = RtpHeader(111, True, sequence, timestamp, ssrc, level, 12, False)
         self.leg.forward(header, bytes(12) + b"opus", now)
 
     @property
@@ -55,6 +55,13 @@ def test_another_source_goes_on_where_the_last_one_was(subscriber):
     subscriber.push(40_000, 123_456_789, 51.02)
     subscriber.push(40_001, 123_457_749, 51.04)
     assert subscriber.numbers == [(101, 1000), (102, 1960), (103, 1960 + 48_000), (104, 1960 + 48_960)]
+
+
+def test_a_source_that_changes_its_ssrc_goes_on_where_it_was(subscriber):
+    subscriber.push(7, 0, 50.0)
+    subscriber.push(60_000, 3_000_000_000, 50.5, ssrc=2)
+    subscriber.push(60_001, 3_000_000_960, 50.52, ssrc=2)
+    assert subscriber.numbers == [(101, 1000), (102, 1000 + 24_000), (103, 1000 + 24_960)]
 
 
 def test_pictures_have_their_own_clock(monkeypatch):

@@ -207,7 +207,10 @@ async def test_a_database_that_does_not_exist_is_a_reason(redis_url):
     await sink.close()
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "redis://localhost:port", "redis://[::1", "", "redis://h/0?db=x"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost", "redis://localhost:port", "redis://[::1", "", "redis://h/0?db=x", "redis://h/0?nothing=1"],
+)
 def test_a_url_that_is_none(url):
     with pytest.raises(ConfigError, match="Redis url is not one"):
         RedisSink(folded([]), url)

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
 from worker.errors import ConfigError
 from worker.registry import build, load, options
@@ -19,7 +21,7 @@ class Water:
 
 
 class Cup:
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: Annotated[int, Field(ge=1)]) -> None:
         self.size = size
 
 
@@ -59,6 +61,8 @@ def test_what_the_worker_gives_cannot_be_configured():
         ({"kind": "tea", "zzz": 3}, r"drinks\.zzz is not a known setting; known here: minutes, leaves, kettle\."),
         ({"kind": "water", "zzz": 3}, r"known here: nothing\."),
         ({"kind": "tea", "leaves": "many"}, r"drinks\.leaves: Input should be a valid integer"),
+        ({"kind": "cup", "size": 0}, r"drinks\.size: Input should be greater than or equal to 1"),
+        ({"kind": "tea", "minutes": float("inf")}, r"drinks\.minutes: Input should be a finite number"),
         ({"kind": "cup"}, r"drinks\.size is missing; it has no default\."),
     ],
 )

@@ -212,6 +212,18 @@ async def test_a_keyframe_and_a_lost_packet_are_asked_of_the_sender(call, monkey
     } == {last.ssrc}
 
 
+async def test_packets_lost_across_the_wrap_are_asked_for(call, monkeypatch):
+    await until(lambda: call.heard("video"))
+    asked = []
+
+    async def handle(packet):
+        asked.extend(lost_sequences(packet))
+
+    monkeypatch.setattr(call.client.getTransceivers()[1].sender, "_handle_rtcp_packet", handle)
+    await call.peer.ask_again("video", [65535, 0])
+    await until(lambda: set(asked) == {65535, 0})
+
+
 async def test_a_second_offer_keeps_what_was_agreed(call):
     await until(lambda: call.heard("audio"))
     before = list(call.peer.outgoing)

@@ -150,8 +150,9 @@ class Worker:
             sys.executable, "-W", "error::RuntimeWarning", "-c", code, str(self.config),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."},
         )  # fmt: skip
-        line = await asyncio.wait_for(self.process.stdout.readline(), 60)
-        assert line == b"ready\n", await self.process.stderr.read()
+        async with asyncio.timeout(60):
+            while (line := await self.process.stdout.readline()) != b"ready\n":
+                assert line, await self.process.stderr.read()
         return self
 
     async def __aexit__(self, *_):

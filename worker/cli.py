@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ Overrides = dict[str, Any]
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and exit code 2 (wrong use) or 1 (failed)."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     code = 0
     try:
         app(prog_name="undertone")
@@ -40,6 +42,8 @@ def main() -> None:
     except* BrokenPipeError:
         sys.stderr.close()
         code = 1
+    except* KeyboardInterrupt:
+        code = 130
     sys.exit(code)
 
 
@@ -97,6 +101,7 @@ def replay(
     sinks = [section for section in settings.sinks if section["kind"] not in ("data_channel", "websocket")]
     if out is not None:
         sinks.append({"kind": "jsonl", "path": out, "append": False})
+    _spare(settings.room["files"], [section["path"] for section in sinks if section["kind"] == "jsonl"])
     settings = settings.model_copy(update={"sinks": sinks})
     bar = Progress(
         TextColumn("{task.completed:.0f} of {task.total:.0f} s heard"),
@@ -139,6 +144,8 @@ def schema(
 
     folder = out or Path("docs/schema")
     if check:
+        if not folder.is_dir():
+            raise ConfigError(f"the folder {folder} does not exist: run 'undertone schema --out {folder}' to fill it.")
         if stale := outdated(folder):
             raise UndertoneError(
                 f"{', '.join(stale)} in {folder} differ: run 'undertone schema --out {folder}'.", "stale"
@@ -182,6 +189,8 @@ def bench(
     chosen = list(BENCHES) if name == "all" else [name]
     if not set(chosen) <= set(BENCHES):
         raise ConfigError(f"there is no bench {name!r}: use one of {', '.join(BENCHES)}, or all.")
+    if to_json is not None and (to_json.is_dir() or not to_json.parent.is_dir()):
+        raise ConfigError(f"--json {to_json} cannot be written: name a file in a folder that exists.")
     figures = {one: load(BENCHES, one)(quick) for one in chosen}
     for one, values in figures.items():
         table = Table("figure", "value", title=f"{one}{' (quick)' if quick else ''}", title_justify="left", box=None)
@@ -211,17 +220,29 @@ def _serve(settings: Any, say: Callable[[str], None]) -> None:
 
 def _without_absent_redis(sinks: list[dict[str, Any]], look: bool) -> list[dict[str, Any]]:
     """The sinks without those whose Redis is not wanted or does not answer."""
-    from worker.ops.doctor import REDIS, redis_trouble
+    from worker.ops.doctor import REDIS, ask_redis
 
     def stays(section: dict[str, Any]) -> bool:
         if section["kind"] != "redis":
             return True
-        trouble = redis_trouble(section.get("url", REDIS)) if look else "is not wanted"
-        if trouble is not None and look:
-            print(f"Going on without Redis: it {trouble}.", file=sys.stderr)
-        return trouble is None
+        if not look:
+            return False
+        status, detail = ask_redis(section.get("url", REDIS))
+        if status != "ok":
+            place = f"UNDERTONE__SINKS__{sinks.index(section)}__URL=redis://user:password@host:6379/0"
+            hint = f" (in configs/demo.yaml, or with {place})" if status == "missing" else ""
+            print(f"Going on without Redis: it {detail}{hint}; --no-redis does not look for it.", file=sys.stderr)
+        return status == "ok"
 
     return [section for section in sinks if stays(section)]
+
+
+def _spare(files: list[Path], outputs: list[Path]) -> None:
+    """Raises ConfigError when events would be written over a recording."""
+    for out in outputs:
+        for file in map(Path, files):
+            if out.resolve() == file.resolve() or (out.exists() and file.exists() and out.samefile(file)):
+                raise ConfigError(f"{out} is one of the recordings: choose another file for the events.")
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:

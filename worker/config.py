@@ -39,8 +39,9 @@ FIXED = {
 }
 """Sections with one implementation."""
 
-PURE = ("segmenter", "windows", "smoothing")
-"""Sections whose objects hold nothing, so that making one is the way to check what their options mean together."""
+PURE = {"segmenter", "windows", "smoothing", "server", "prosody", "talk_time"}
+"""Sections and kinds whose objects hold nothing, so that making one is the way to check what their options mean
+together. Other classes may have a `check_options(options)` that raises ConfigError."""
 
 Section = dict[str, Any]
 
@@ -133,8 +134,15 @@ def _section(name: str, section: Section, where: str) -> Section:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     checked = check(model, fields, where)
-    if name in PURE:
-        construct(load({}, FIXED[name]), fields, where, speaker="")
+    cls = load(TABLES.get(name, FIXED), kind or name)
+    if (kind or name) in PURE:
+        known = fields | ({"token": "unread"} if fields.get("token") else {})
+        construct(cls, known, where, speaker="")
+    elif (check_options := getattr(cls, "check_options", None)) is not None:
+        try:
+            check_options(dict(checked))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
     return ({"kind": kind} if kind else {}) | {key: getattr(checked, key) for key in fields}
 
 

@@ -28,14 +28,16 @@ def load(table: Mapping[str, str], kind: str) -> Any:
 
 def options(cls: Any, given: frozenset[str] = frozenset()) -> type[BaseModel]:
     """The configuration section of a class: its constructor's parameters, without those the worker gives itself."""
-    hints = get_type_hints(cls.__init__)
+    hints = get_type_hints(cls.__init__, include_extras=True)
     fields: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(cls).parameters.items()):
         if name not in given:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (hints.get(name, Any), default)
     model: type[BaseModel] = create_model(
-        cls.__name__, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields
+        cls.__name__,
+        __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False),
+        **fields,
     )
     return model
 

@@ -14,6 +14,8 @@ from worker.errors import ConfigError
 
 LOWEST_RATE = 8_000
 """Samples per second below which speech is no longer intelligible: telephony's rate."""
+HIGHEST_RATE = 768_000
+"""Samples per second above which a header is damaged: no recorder for sound goes further."""
 MOST_CHANNELS = 64
 SMALLEST_HOLE_S = 0.1
 """A smaller step in a file's timestamps is a decoder's priming or rounding, not missing sound."""
@@ -115,6 +117,8 @@ class Recording:
                 raise ConfigError(f"{self.path} is empty: give the path of a recording.")
             # A playlist or a name with a colon must not lead to the network.
             return av.open(f"file:{self.path}", metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        except MemoryError as error:
+            raise ConfigError(f"{self.path} has a damaged header: record or export it again.") from error
         except PermissionError as error:
             raise ConfigError(f"{self.path} may not be read: check its permissions.") from error
         except (OSError, ValueError) as error:
@@ -126,6 +130,9 @@ class Recording:
         stream = container.streams.audio[0]
         if stream.codec_context is None or stream.channels == 0:
             raise ConfigError(f"{self.path} has a sound track without channels: record or export it again.")
+        if stream.codec_context.sample_rate > HIGHEST_RATE:
+            rate = stream.codec_context.sample_rate
+            raise ConfigError(f"{self.path} claims {rate} samples per second: record or export it again.")
         return stream
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:

@@ -85,17 +85,20 @@ def _torch() -> Finding:
 
 
 def _redis(url: str, named: bool) -> Finding:
-    answer = redis_trouble(url)
-    if answer is None:
-        return Finding("redis", "ok", "answers")
-    return Finding("redis", "optional", answer if named else f"{answer}; needed only by the sink 'redis'")
+    status, detail = ask_redis(url)
+    if status != "ok" and not named:
+        status, detail = "optional", f"{detail}; needed only by the sink 'redis'"
+    return Finding("redis", status, detail)
 
 
-def redis_trouble(url: str) -> str | None:
-    """None when Redis answers within a second or two, else what is wrong, without anything secret from the url."""
+def ask_redis(url: str) -> tuple[Status, str]:
+    """Whether Redis answers within a second or two, without anything secret from the url.
+
+    It is `optional` where it is only away, and `missing` where the worker would not start before someone acts.
+    """
     from redis import Redis
     from redis.backoff import NoBackoff
-    from redis.exceptions import AuthenticationError, RedisError
+    from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
     from redis.retry import Retry
 
     try:
@@ -104,14 +107,18 @@ def redis_trouble(url: str) -> str | None:
         ) as client:
             client.ping()
     except UndertoneError as error:
-        return str(error)
-    except AuthenticationError:
-        return "refuses the user or the password of its url"
+        return "missing", str(error)
+    except (AuthenticationError, NoPermissionError):
+        return "missing", "refuses the user or the password of its url: correct them there"
+    except ResponseError as error:
+        return "missing", f"answers: {str(error).partition(', with args')[0].rstrip('.')}; correct its url"
     except (RedisError, OSError) as error:
-        return f"does not answer ({type(error).__name__}): start it, or correct its url"
-    except ValueError:
-        return "has a url that is not one: write redis://user:password@host:6379/0"
-    return None
+        if "SSL" in str(error):
+            return "missing", "shows no certificate that this machine trusts: correct the certificate, or its url"
+        return "optional", f"does not answer ({type(error).__name__}): start it, or correct its url"
+    except (ValueError, TypeError, AttributeError):
+        return "missing", "has a url that is not one: write redis://user:password@host:6379/0"
+    return "ok", "answers"
 
 
 def _port(host: str, port: int) -> Finding:

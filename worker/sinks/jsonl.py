@@ -1,8 +1,10 @@
 """Writes one line of JSON per event to a file."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from worker.errors import ConfigError, SinkError
 from worker.events import Envelope
@@ -16,12 +18,20 @@ class JsonlSink:
 
     def __init__(self, path: Path, append: bool = True) -> None:
         self._path = Path(path)
-        if not self._path.parent.is_dir():
-            raise ConfigError(f"the folder {self._path.parent} does not exist: create it, or change `path`.")
+        self.check_options({"path": self._path})
         try:
             self._file = open(self._path, "ab" if append else "wb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise ConfigError(f"{self._path} cannot be written ({error.strerror}): change `path`.") from None
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raises ConfigError when there can be no such file; opens nothing."""
+        path = Path(options["path"])
+        if not path.parent.is_dir():
+            raise ConfigError(f"the folder {path.parent} does not exist: create it, or change `path`.")
+        if path.is_dir():
+            raise ConfigError(f"{path} cannot be written (Is a directory): change `path`.")
 
     async def send(self, envelope: Envelope) -> None:
         line = envelope.as_json().encode() + b"\n"

@@ -3,9 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+from pydantic import Field
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff, NoBackoff
@@ -46,9 +47,9 @@ class RedisSink:
         self,
         snapshot: Snapshot,
         url: str = "redis://127.0.0.1:6379/0",
-        stream_length: int = 10_000,
-        ttl_s: float = 86_400.0,
-        outbox: int = 10_000,
+        stream_length: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000,
+        ttl_s: Annotated[float, Field(ge=1, le=1_000_000_000)] = 86_400.0,
+        outbox: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000,
     ) -> None:
         self.waiting = outbox
         self._snapshot = snapshot
@@ -56,18 +57,15 @@ class RedisSink:
         self._ttl_ms = round(ttl_s * 1000)
         self._pauses = EqualJitterBackoff(cap=LONGEST_PAUSE_S, base=0.1)
         self._trouble: str | None = None
-        try:
-            self._redis: Redis = Redis.from_url(
-                reveal(url),
-                decode_responses=True,
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=WAIT_S,
-                socket_connect_timeout=WAIT_S,
-            )
-        except (ValueError, TypeError):
-            raise ConfigError("the Redis url is not one: write redis://user:password@host:6379/0.") from None
+        self._redis = _client(reveal(url))
         options = self._redis.connection_pool.connection_kwargs
         self._where = str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raises ConfigError for a url that is none. One that is named as `env:` or `file:` is not looked up."""
+        if not options["url"].startswith(("env:", "file:")):
+            _client(options["url"])
 
     async def check(self) -> None:
         """Ask Redis for an answer. Raises ConfigError when it refuses us; that it is away is only logged."""
@@ -142,6 +140,25 @@ class RedisSink:
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+
+def _client(url: str) -> Redis:
+    """A client that has not connected yet. Raises ConfigError when `url`, or something after its `?`, is wrong."""
+    try:
+        client: Redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=WAIT_S,
+            socket_connect_timeout=WAIT_S,
+        )
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # what follows the `?` is read only here
+    except (ValueError, TypeError, AttributeError, RedisError):
+        raise ConfigError(
+            "the Redis url is not one: write redis://user:password@host:6379/0, with options of redis-py alone after ?."
+        ) from None
+    return client
 
 
 def _brief(error: Exception) -> str:

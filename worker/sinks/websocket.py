@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
 
 from worker.events import Envelope
 from worker.sinks.feed import Feed
@@ -39,7 +41,12 @@ class WebSocketSink:
     """
 
     def __init__(
-        self, server: Server, room: Named, snapshot: Snapshot, history: int = 10_000, waiting: int = 1000
+        self,
+        server: Server,
+        room: Named,
+        snapshot: Snapshot,
+        history: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000,
+        waiting: Annotated[int, Field(ge=1, le=10_000_000)] = 1000,
     ) -> None:
         self._server = server
         self._room = room.name

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from pydantic import Field
 
 from worker.audio import RATE, Samples
 from worker.errors import ConfigError
@@ -28,7 +29,7 @@ SILENT: State = (np.zeros((2, 128), np.float32), np.zeros(CONTEXT, np.float32))
 class Silero:
     """Speech probability of 32 ms windows. The model keeps nothing: state is an argument and a result."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: Annotated[int, Field(ge=1, le=256)] = 1) -> None:
         """Raises ConfigError when the model file is not installed or not readable."""
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
