@@ -459,7 +459,7 @@ async def test_closing_waits_for_no_hanging_socket_or_connection(monkeypatch):
         await one.room.close()
         assert time.monotonic() - begun < 1.0
         socket.free.set()
-        await asyncio.gather(*one.room._goodbyes)
+        await asyncio.gather(*one.room._asides)
         await eve.leave()
     assert [left.reason for left in one.kinds(SpeakerLeft)] == ["closed"]
 

@@ -79,7 +79,7 @@ class EmbeddedRoom:
         """By the browser's secret key: the pseudonym, and how often this person came."""
         self._here: dict[str, Participant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._asides: set[asyncio.Task[None]] = set()
         self._closing = False
         self._failure: BaseException | None = None
         self._server = server
@@ -108,6 +108,18 @@ class EmbeddedRoom:
 
         task = asyncio.create_task(work)
         self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something for one participant; if it fails, that is logged and nobody else's affair."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._asides.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("participant task failed", code="bug", exc_info=error)
+
+        task = asyncio.create_task(work)
+        self._asides.add(task)
         task.add_done_callback(ended)
 
     async def _keep_time(self) -> None:
@@ -251,9 +263,7 @@ class EmbeddedRoom:
             self._items.put(SpeakerLeft(self._now(), one.speaker, reason))
             log.info("participant left", speaker=one.speaker, reason=reason)
         if one.peer is not None:
-            task = asyncio.create_task(one.peer.close())
-            self._goodbyes.add(task)
-            task.add_done_callback(self._goodbyes.discard)
+            self._aside(one.peer.close())
         self._announce()
 
     def _dismiss(self, one: Participant, sentence: str) -> None:
@@ -297,7 +307,7 @@ class EmbeddedRoom:
                 leg.restart()
                 other.legs[leg.line.kind][leg.line] = leg
             if other.peer is not None:
-                self._run(self._keyframe(other))
+                self._aside(self._keyframe(other))
         slots = [
             {
                 "audio": sound.line.mid,
@@ -385,8 +395,8 @@ class EmbeddedRoom:
             task.cancel()
         self._items.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._goodbyes:
-            await asyncio.wait(self._goodbyes, timeout=GOODBYE_S)
+        if self._asides:
+            await asyncio.wait(self._asides, timeout=GOODBYE_S)
 
     async def _seat(self, number: int) -> None:
         """A synthetic voice takes part like a person, without a browser."""
