@@ -473,7 +473,7 @@ def admit(room, name):
     one.sent = []
     one.peer.send_rtp = lambda data: one.sent.append(parse(data)) or True
     one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]
-    room._make_slots(one)
+    one.pair_lines(room._feedback)
     room._enter(one)
     return one
 

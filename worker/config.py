@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.conversation import OBSERVERS
 from worker.emotion import ENGINES
 from worker.errors import ConfigError
-from worker.registry import check, construct, load, options
+from worker.registry import check, construct, load, options, split
 from worker.rooms import ROOMS
 from worker.sinks import SINKS
 from worker.vad import VADS
@@ -123,12 +123,7 @@ def shipped(name: str) -> Path:
 
 
 def _section(name: str, section: Section, where: str) -> Section:
-    fields = dict(section)
-    kind = None
-    if name in TABLES:
-        kind = fields.pop("kind", None)
-        if not isinstance(kind, str):
-            raise ConfigError(f"{where}.kind is missing: use one of {', '.join(sorted(TABLES[name]))}.")
+    kind, fields = split(TABLES[name], section, where) if name in TABLES else (None, dict(section))
     try:
         model = option_model(name, kind)
     except ConfigError as error:

@@ -42,16 +42,22 @@ def options(cls: Any, given: frozenset[str] = frozenset()) -> type[BaseModel]:
     return model
 
 
+def split(table: Mapping[str, str], section: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    """The kind that a section names, and its other keys. Raises ConfigError with what exists when it names none."""
+    fields = dict(section)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str):
+        raise ConfigError(f"{where}.kind is missing: use one of {', '.join(sorted(table))}.")
+    return kind, fields
+
+
 def build(table: Mapping[str, str], section: Mapping[str, Any], where: str, **given: Any) -> Any:
     """Make the object that a section describes: `kind`, and the class's own parameters.
 
     `given` are parameters that come from the worker (the room, the server) and never from a file; a class takes
     those it names. Raises ConfigError with the key's full name.
     """
-    fields = dict(section)
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str):
-        raise ConfigError(f"{where}.kind is missing: use one of {', '.join(sorted(table))}.")
+    kind, fields = split(table, section, where)
     try:
         cls = load(table, kind)
     except ConfigError as error:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.errors import ConfigError
+from worker.errors import ConfigError, RoomError
 
 QUIET = (
     "--no-sandbox",
@@ -48,9 +48,15 @@ async def chromium(microphone: Path | None = None) -> AsyncIterator[Any]:
 
 
 async def join(page: Any, address: str, name: str, analysed: bool = True) -> None:
-    """Open the page and go in, as a person would: name, choice, join."""
+    """Open the page and go in, as a person would: name, choice, join. Raises RoomError with what the page says."""
+    from playwright.async_api import TimeoutError as PageTimeoutError
+
     await page.goto(address)
     await page.fill("#name", name)
     await page.check("#analyse" if analysed else "#without")
     await page.click("#submit:not([disabled])")
-    await page.wait_for_selector("#room:not([hidden]) .tile")
+    try:
+        await page.wait_for_selector("#room:not([hidden]) .tile")
+    except PageTimeoutError as error:
+        said = [(await page.text_content(id)) or "" for id in ("#submit", "#problem", "#status")]
+        raise RoomError(f"{name} did not get into the room; the page says: {' / '.join(said)}") from error

@@ -192,14 +192,18 @@ class EmbeddedRoom:
         one.peer.pc.on("connectionstatechange", lambda: self._connection_changed(one))
         one.peer.pc.on("datachannel", lambda channel: self._channel_opened(one, channel))
         self._here[speaker] = one
+        log.info("participant at the door", speaker=speaker, generation=one.generation)
         one.say({"type": "welcome", "you": speaker, "room": self.name, "wanted": max(1, len(self._here) - 1)})
         return one
 
     def _too_late(self, one: Participant) -> None:
         if not one.present:
+            ice = one.peer.pc.iceConnectionState if one.peer is not None else "none"
+            log.warning("no media connection", speaker=one.speaker, ice=ice, within_s=self._connect_within_s)
             one.dismiss(
                 f"No media connection came about within {self._connect_within_s:.0f} s: "
-                "check that UDP between you and this machine is not blocked, then join again."
+                "check that UDP between you and this machine is not blocked.",
+                4504,
             )
 
     async def _obey(self, one: Participant, message: dict[str, Any]) -> None:
@@ -208,7 +212,7 @@ class EmbeddedRoom:
         match message:
             case {"type": "offer", "sdp": str(sdp)} if one.peer is not None:
                 answer = await one.peer.answer(sdp, 2 + 2 * self._largest + 1)
-                self._make_slots(one)
+                one.pair_lines(self._feedback)
                 one.say({"type": "answer", "sdp": answer})
                 self._assign(one)
             case {"type": "mute", "muted": bool(muted)}:
@@ -278,19 +282,6 @@ class EmbeddedRoom:
             self._assign(one)
 
     # -- media ----------------------------------------------------------------------------------------------------
-
-    def _make_slots(self, one: Participant) -> None:
-        """Pair the browser's new lines: a voice and a picture each."""
-        if (peer := one.peer) is None:
-            return
-        audio = [line for line in peer.outgoing if line.kind == "audio"]
-        video = [line for line in peer.outgoing if line.kind == "video"]
-        for sound, picture in list(zip(audio, video, strict=False))[len(one.slots) :]:
-            pair = (Leg(sound, peer.send_rtp), Leg(picture, peer.send_rtp))
-            number = len(one.slots)
-            for leg in pair:
-                leg.line.on_feedback = lambda packet, leg=leg, number=number: self._feedback(one, number, leg, packet)
-            one.slots.append(pair)
 
     def _assign(self, one: Participant) -> None:
         """Give every other participant a slot towards this one; ask for more slots when they run out."""

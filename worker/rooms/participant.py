@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -107,6 +108,17 @@ class Participant:
         except (ConnectionError, TimeoutError) as error:
             log.info("signalling socket lost", speaker=self.speaker, reason=type(error).__name__)
             abort()
+
+    def pair_lines(self, on_feedback: Callable[["Participant", int, Leg, Any], Awaitable[None]]) -> None:
+        """Make slots of the browser's new lines, a voice and a picture each; `on_feedback` hears of them."""
+        if self.peer is None:
+            return
+        audio, video = ([line for line in self.peer.outgoing if line.kind == kind] for kind in ("audio", "video"))
+        for sound, picture in list(zip(audio, video, strict=False))[len(self.slots) :]:
+            pair = (Leg(sound, self.peer.send_rtp), Leg(picture, self.peer.send_rtp))
+            for leg in pair:
+                leg.line.on_feedback = partial(on_feedback, self, len(self.slots), leg)
+            self.slots.append(pair)
 
     def keep(self, header: RtpHeader, packet: bytes) -> None:
         """Remember a video packet for those who lose it on the way."""
