@@ -17,10 +17,11 @@ from worker.audio.rtp import RtpHeader, parse
 from worker.errors import RoomError
 from worker.events import Numbering, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
+from worker.privacy.policy import Consent
 from worker.rooms import ListenerJoined, Tick, embedded, guests, participant
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.participant import KNOCKS_PER_S, Participant
-from worker.rooms.rtc import LEVEL, Line, Peer
+from worker.rooms.webrtc.peer import LEVEL, Line, Peer
 
 PERSON = "a-person-key-of-their-own"
 
@@ -34,8 +35,8 @@ class Hall:
     """An embedded room on a free port, with a note of everything it gives."""
 
     def __init__(self, **options):
-        self.server = Server(port=0)
-        self.room = EmbeddedRoom(self.server, "hall", **options)
+        self.server, self.policy = Server(port=0), Consent()
+        self.room = EmbeddedRoom(self.server, self.policy, "hall", **options)
         self.items = []
 
     async def collect(self):
@@ -370,7 +371,7 @@ async def test_an_audio_level_id_without_a_short_form_harms_nobody():
         await eve.join()
         await eve.until(lambda: eve.last("slots") and eve.last("slots")["slots"][0]["speaker"] == "p1")
         leg = one.room._here["p2"].slots[0][0]
-        mine = one.room._here["p1"].peer._incoming["audio"].line.level_id
+        mine = one.room._here["p1"].peer._incoming["audio"].level_id
         await ada.speak(10, level=bytes([0xBE, 0xDE, 0, 1, mine << 4, 0x85, 0, 0]))
         await one.until(lambda: len(one.kinds(AudioChunk)) >= 9 and leg.forwarded >= 9)
         assert leg.line.level_id is None
@@ -471,7 +472,7 @@ def admit(room, name):
     """Someone whose media flows; what is sent to them is in `sent`."""
     one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": True})
     one.sent = []
-    one.peer.send_rtp = lambda data: one.sent.append(parse(data)) or True
+    one.peer.transport.send = lambda data: one.sent.append(parse(data)) or True
     one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]
     one.pair_lines(room._feedback)
     room._enter(one)
@@ -514,7 +515,7 @@ async def test_what_was_said_before_a_mute_stays_unheard_and_a_mute_is_no_loss()
         await one.until(lambda: one.kinds(Tick) and one.kinds(Tick)[-1].at > after)
     happened = [type(item) for item in one.items if not isinstance(item, Tick | ListenerJoined)]
     assert happened == [SpeakerJoined, AudioChunk, AudioChunk, SpeakerMuted, SpeakerUnmuted, AudioChunk, SpeakerLeft]
-    assert ada.voice.lost == 0
+    assert ada.ear.lost == 0
 
 
 async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():

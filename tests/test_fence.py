@@ -28,7 +28,7 @@ HEAVY = ("torch", "onnxruntime", "aiortc", "av", "redis", "aiohttp", "numpy")
 ONLY_IN = {
     "onnxruntime": {"vad/silero.py"},
     "torch": set(),
-    "av": {"audio/files.py", "audio/opus.py", "rooms/guests.py"},
+    "av": {"audio/files.py", "audio/opus.py", "rooms/guests.py", "rooms/webrtc/stock.py"},
     "aiortc": None,
     "redis": {"sinks/redis.py", "ops/doctor.py"},
 }

@@ -4,7 +4,7 @@ import pytest
 
 from worker.audio.rtp import RtpHeader, parse
 from worker.rooms.forward import Leg, Throttle
-from worker.rooms.rtc import Line
+from worker.rooms.webrtc.peer import Line
 
 
 class Subscriber:

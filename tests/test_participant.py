@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
+from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader, parse
-from worker.audio.voice import Voice
 from worker.rooms import participant
 from worker.rooms.forward import Leg
 from worker.rooms.participant import KNOCKS_PER_S, RECENT, REPEATS_PER_S, WAITING, Participant
-from worker.rooms.rtc import Line
+from worker.rooms.webrtc.peer import Line
 
 
 def person(speaker="p1"):
-    return Participant(speaker, "Ada", 1, True, False, Voice(speaker))
+    return Participant(speaker, "Ada", 1, True, False, Ear(speaker))
 
 
 class Socket:

@@ -26,6 +26,7 @@ from worker.events import (
     Talk,
     TalkTime,
 )
+from worker.privacy.policy import Recorded
 from worker.rooms import ListenerJoined, Tick
 from worker.session import WAITING, Session
 from worker.speaker import Models, Speaker
@@ -96,11 +97,12 @@ class Engine:
 class Ears:
     """A session with everything written."""
 
-    def __init__(self, *script, engine=None, observers=(), lockstep=False):
+    def __init__(self, *script, engine=None, observers=(), lockstep=False, policy=None):
         self.listeners, self.models = Listeners(), Gate()
         models = Models(self.models.vad, engine, "fake")
         self.session = Session(
             Room(*script, lockstep=lockstep),
+            policy or Recorded(),
             lambda speaker: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
             observers,
             Numbering("quiet", 1, NOON),

@@ -19,7 +19,7 @@ from worker.vad import VADS
 
 ENVIRONMENT = "UNDERTONE__"
 
-GIVEN = frozenset({"room", "server", "snapshot", "speaker", "progress"})
+GIVEN = frozenset({"room", "server", "policy", "snapshot", "speaker", "progress"})
 """Constructor parameters that the worker fills in itself; they are no options."""
 
 TABLES: dict[str, Mapping[str, str]] = {

@@ -21,6 +21,7 @@ from worker.events import (
     SpeakerMuted,
     SpeakerUnmuted,
 )
+from worker.privacy.policy import Policy
 from worker.ring import Ring
 from worker.rooms import ListenerJoined, Room, RoomItem, Tick
 from worker.speaker import Speaker
@@ -57,11 +58,20 @@ class Live:
         """The same person's earlier connection, which says its last word first."""
         self.held: list[Event] = []
         """What waits for that."""
+        self.heard = True
+        """False once this person may not be heard any more."""
 
     def put(self, item: AudioChunk | Tick | SpeakerMuted) -> None:
         oldest = self.sound.put(item)
         if isinstance(oldest, AudioChunk):
             self.dropped_s += len(oldest.samples) / RATE
+
+    def withdraw(self, at: float) -> None:
+        """Forget all that waits; what was begun ends where it was heard."""
+        self.heard = False
+        self.sound.clear()
+        self.windows.clear()
+        self.sound.put(SpeakerMuted(at, self.speaker.id))
 
     def leave(self, reason: SpeakerLeft) -> None:
         self.reason = reason
@@ -78,6 +88,7 @@ class Session:
     def __init__(
         self,
         room: Room,
+        policy: Policy,
         make_speaker: Callable[[str], Speaker],
         observers: Sequence[Observer],
         numbering: Numbering,
@@ -86,6 +97,7 @@ class Session:
         self.dropped_s = 0.0
         """Seconds of sound that were not heard because a speaker's queue was full."""
         self._room = room
+        self._policy = policy
         self._make_speaker = make_speaker
         self._observers = observers
         self._numbering = numbering
@@ -178,7 +190,8 @@ class Session:
     async def _take(self, item: RoomItem, tasks: asyncio.TaskGroup) -> None:
         match item:
             case AudioChunk():
-                if (live := self._live.get(item.speaker)) is not None:
+                if (live := self._live.get(item.speaker)) is not None and self._policy.may_hear(item.speaker):
+                    live.heard = True
                     live.put(item)
             case SpeakerJoined():
                 live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
@@ -191,6 +204,8 @@ class Session:
                     live.leave(item)
             case Tick():
                 for live in self._live.values():
+                    if live.heard and not self._policy.may_hear(live.speaker.id):
+                        live.withdraw(item.at)
                     live.put(item)
                 self._tick(item.at)
             case SpeakerMuted() | SpeakerUnmuted():
@@ -235,16 +250,18 @@ class Session:
 
     def _spread(self, live: Live, found: Sequence[Event | Window]) -> None:
         for item in found:
-            if isinstance(item, Window):
-                live.windows.put(item)
-            else:
+            if not isinstance(item, Window):
                 self.say(item)
+            elif live.heard:
+                live.windows.put(item)
 
     async def _feel(self, live: Live) -> None:
         async for window in live.windows:
             felt = await live.speaker.feel(window)
             if live.reason is not None and live.done.is_set():
                 return  # nothing is said of a person after they left
+            if not live.heard:
+                continue
             for event in felt:
                 self.say(event)
 

@@ -17,6 +17,7 @@ from worker.emotion.smoothing import Smoother
 from worker.errors import RoomError
 from worker.events import Envelope, Numbering
 from worker.ops.http import Server
+from worker.privacy.policy import Consent, Policy, Recorded
 from worker.registry import build, construct
 from worker.rooms import ROOMS, Room
 from worker.session import Session
@@ -74,7 +75,7 @@ class Fanout:
 class Worker:
     """One room with its models and sinks; `open` builds it, `run` lives it, `close` flushes it."""
 
-    def __init__(self, settings: Settings, room: Room, server: Server | None) -> None:
+    def __init__(self, settings: Settings, room: Room, policy: Policy, server: Server | None) -> None:
         self._settings = settings
         epoch = round(room.started.timestamp() * 1000)
         self.room = room
@@ -93,7 +94,7 @@ class Worker:
         self._fanout = Fanout(snapshot, self.sinks)
         observers = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
         numbering = Numbering(room.name, epoch, room.started)
-        self.session = Session(room, self._make_speaker, observers, numbering, self._fanout)
+        self.session = Session(room, policy, self._make_speaker, observers, numbering, self._fanout)
 
     def _make_speaker(self, speaker: str) -> Speaker:
         return Speaker(
@@ -142,7 +143,7 @@ async def replay(settings: Settings, progress: Callable[[float, float], None] | 
     stop; returns its session with its counters."""
     with stop_signals() as stop:
         room: Room = build(ROOMS, settings.room, "room", progress=progress)
-        worker = Worker(settings, room, None)
+        worker = Worker(settings, room, Recorded(), None)
         try:
             await worker.check()
             await _until_told(worker, room, stop, settings.drain_s)
@@ -159,8 +160,9 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
     """
     with stop_signals() as stop:
         server: Server = construct(Server, settings.server, "server")
-        room: Room = build(ROOMS, settings.room, "room", server=server)
-        worker = Worker(settings, room, server)
+        policy = Consent()
+        room: Room = build(ROOMS, settings.room, "room", server=server, policy=policy)
+        worker = Worker(settings, room, policy, server)
         try:
             await worker.check()
             await server.start()

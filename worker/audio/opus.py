@@ -21,6 +21,8 @@ typedef struct OpusDecoder OpusDecoder;
 OpusDecoder *opus_decoder_create(int32_t rate, int channels, int *error);
 void opus_decoder_destroy(OpusDecoder *decoder);
 int opus_decode_float(OpusDecoder *d, const unsigned char *data, int32_t size, float *pcm, int room, int fec);
+int opus_packet_get_nb_samples(const unsigned char *data, int32_t size, int32_t rate);
+int opus_packet_has_lbrr(const unsigned char *data, int32_t size);
 """
 
 
@@ -55,17 +57,29 @@ class OpusDecoder:
         self._pcm = np.zeros(LONGEST, np.float32)
         self._out = self._ffi.cast("float *", self._pcm.ctypes.data)
 
+    def length(self, payload: bytes) -> int:
+        """Samples that a packet claims to hold, without decoding it; 0 when it is malformed."""
+        samples: int = self._lib.opus_packet_get_nb_samples(payload, len(payload), RATE)
+        return max(0, samples)
+
+    def carries_copy(self, payload: bytes) -> bool:
+        """Whether a packet holds a copy of the sound before it. False where libopus (before 1.5) can't tell."""
+        try:
+            return bool(self._lib.opus_packet_has_lbrr(payload, len(payload)) > 0)
+        except AttributeError:
+            return False
+
     def decode(self, payload: bytes) -> Samples | None:
         """The sound of a packet, or None when it is corrupt; the decoder then goes on with the next."""
-        return self._run(payload, len(payload), LONGEST, 0) if payload else None
+        return self._run(payload, len(payload), LONGEST, 0) if payload else None  # libopus takes nothing for a loss
 
-    def recover(self, following: bytes) -> Samples | None:
-        """The sound of the lost packet before `following`, from the in-band copy that it may carry."""
-        return self._run(following, len(following), FRAME, 1)
+    def recover(self, following: bytes, samples: int = FRAME) -> Samples | None:
+        """The sound of the lost packet before `following`, from the in-band copy that it may carry, else a guess."""
+        return self._run(following, len(following), samples, 1)
 
-    def conceal(self) -> Samples | None:
-        """A guess at 20 ms of lost sound."""
-        return self._run(self._ffi.NULL, 0, FRAME, 0)
+    def conceal(self, samples: int = FRAME) -> Samples | None:
+        """A guess at lost sound; `samples` is a multiple of 2.5 ms."""
+        return self._run(self._ffi.NULL, 0, samples, 0)
 
     def _run(self, data: Any, size: int, room: int, fec: int) -> Samples | None:
         count = self._lib.opus_decode_float(self._state, data, size, self._out, room, fec)

@@ -1,14 +1,13 @@
 """Reads and writes RTP packet headers (RFC 3550, RFC 8285, RFC 6464)."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FIXED = struct.Struct("!BBHLL")
 _ONE_BYTE = 0xBEDE
 
 
-@dataclass(frozen=True, slots=True)
-class RtpHeader:
+class RtpHeader(NamedTuple):
     """The clear part of an RTP packet; true of the packet before and after SRTP alike."""
 
     payload_type: int
@@ -43,14 +42,25 @@ def parse(data: bytes, level_id: int | None = None) -> RtpHeader | None:
         if end > len(data):
             return None
         if level_id and profile == _ONE_BYTE:
-            level = _element(data, start, end, level_id)
+            found = _element(data, start, end, level_id)
+            level = None if found is None else data[found]
     if end > len(data):
         return None
     return RtpHeader(second & 127, second > 127, sequence, timestamp, ssrc, level, end, bool(first & 32))
 
 
+def extension(data: bytes, wanted: int) -> bytes | None:
+    """The content of a header extension element of a packet that `parse` took, such as its MID (RFC 9143)."""
+    at = 12 + 4 * (data[0] & 15)
+    if not data[0] & 16 or struct.unpack_from("!H", data, at)[0] != _ONE_BYTE:
+        return None
+    end = at + 4 + 4 * struct.unpack_from("!H", data, at + 2)[0]
+    found = _element(data, at + 4, end, wanted)
+    return None if found is None else data[found : found + 1 + (data[found - 1] & 15)]
+
+
 def _element(data: bytes, position: int, end: int, wanted: int) -> int | None:
-    """The first octet of a one-byte-header extension element."""
+    """Where the content of a one-byte-header element begins; None when it is not there whole."""
     while position < end:
         head = data[position]
         if head == 0:
@@ -60,7 +70,7 @@ def _element(data: bytes, position: int, end: int, wanted: int) -> int | None:
         if head >> 4 == 15 or position + 1 + length > end:
             return None
         if head >> 4 == wanted:
-            return data[position + 1]
+            return position + 1
         position += 1 + length
     return None
 

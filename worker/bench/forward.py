@@ -11,7 +11,7 @@ from pylibsrtp import Policy, Session
 
 from worker.audio.rtp import parse, rewrite
 from worker.rooms.forward import Leg
-from worker.rooms.rtc import Line
+from worker.rooms.webrtc.peer import Line
 
 SIZES = {"audio": 80, "video": 1100}
 """Payload bytes of a usual packet: Opus at 32 kb/s, VP8 near the path's limit."""

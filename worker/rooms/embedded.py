@@ -11,15 +11,18 @@ from aiohttp import web
 from aiortc import InvalidStateError
 from pydantic import Field
 
+from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader
-from worker.audio.voice import Voice
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick, guests
 from worker.rooms.forward import Leg
 from worker.rooms.participant import Participant
-from worker.rooms.rtc import LARGEST_SDP, Peer, lost_sequences, wants_keyframe
+from worker.rooms.webrtc.listener import SILENT_S, Hearing
+from worker.rooms.webrtc.names import Path, differing
+from worker.rooms.webrtc.peer import LARGEST_SDP, Peer, lost_sequences, wants_keyframe
+from worker.rooms.webrtc.stock import StockEar
 
 log = structlog.get_logger()
 
@@ -49,6 +52,14 @@ class Server(Protocol):
     async def receive_object(self, socket: web.WebSocketResponse, largest: int = ...) -> dict[str, Any] | None: ...
 
 
+class Consent(Protocol):
+    """Who agreed to be heard: told by this room, asked by whoever holds sound."""
+
+    def record(self, speaker: str, agreed: bool) -> None: ...
+
+    def may_hear(self, speaker: str) -> bool: ...
+
+
 class EmbeddedRoom:
     """A room on the worker's own HTTP server: `/v1/rooms/{name}/join` is its door.
 
@@ -61,10 +72,13 @@ class EmbeddedRoom:
     def __init__(
         self,
         server: Server,
+        policy: Consent,
         name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "demo",
         guests: Annotated[int, Field(ge=0, le=10)] = 0,
         largest: Annotated[int, Field(ge=1, le=50)] = 12,
         connect_within_s: Annotated[float, Field(gt=0, le=120)] = 15.0,
+        receive: Path = "own",
+        gate: bool = True,
     ) -> None:
         if guests > largest:
             raise ConfigError("room.guests must not be above room.largest: guests take seats too.")
@@ -74,6 +88,7 @@ class EmbeddedRoom:
         self._largest = largest
         self._connect_within_s = connect_within_s
         self._guests = guests
+        self._policy, self._stock, self._gate = policy, receive == "stock", gate
         self._items: Ring[RoomItem] = Ring(WAITING)
         self._people: dict[str, tuple[str, int]] = {}
         """By the browser's secret key: the pseudonym, and how often this person came."""
@@ -89,6 +104,11 @@ class EmbeddedRoom:
         return time.monotonic() - self._zero
 
     async def __aiter__(self) -> AsyncIterator[RoomItem]:
+        if differences := differing():
+            raise ConfigError(
+                f"The embedded room can't carry media with this aiortc: {'; '.join(differences)}. "
+                "Install the versions that constraints.txt names."
+            )
         self._run(self._keep_time())
         for number in range(self._guests):
             self._run(self._seat(number))
@@ -129,8 +149,7 @@ class EmbeddedRoom:
             await asyncio.sleep(TICK_S)
             now = self._now()
             for one in list(self._here.values()):
-                if one.heard:
-                    self._give(one.voice.tick(now))
+                self._watch(one, now)
                 if one.behind and one.channel is not None and one.channel.bufferedAmount < BUFFERED // 4:
                     one.behind = False
                     self._items.put(ListenerJoined(one.speaker, behind=True))
@@ -140,6 +159,24 @@ class EmbeddedRoom:
                     self._dismiss(one, "A message on the data channel is too large: nothing is expected on it.")
             second = int(now)
             self._items.put(Tick(max(0.0, now - BEHIND_S)))
+
+    def _watch(self, one: Participant, now: float) -> None:
+        """Hear what is due of one participant, or part with a connection that no longer hears."""
+        if one.heard:
+            self._give(one.ear.tick(now))
+            if one.ear.deaf(now):
+                self._lose(one, RoomError("Your sound arrives and can't be used: joining again.", "deaf"))
+        if one.peer is not None and one.peer.silent_s() > SILENT_S:
+            self._lose(one, RoomError(f"Nothing has come from you for {SILENT_S:.0f} s: joining again.", "media_lost"))
+
+    def _lose(self, one: Participant, error: RoomError) -> None:
+        """The page joins again by itself when it is told this."""
+        log.warning("participant lost", speaker=one.speaker, code=error.code)
+        self._leave(one, "lost")
+        one.dismiss(str(error), 4504)
+
+    def _new_ear(self, speaker: str) -> Hearing:
+        return Ear(speaker, self._policy.may_hear, gated=self._gate)
 
     def _give(self, items: list[Any]) -> None:
         for item in items:
@@ -187,8 +224,13 @@ class EmbeddedRoom:
             raise RoomError(f"The room is full: it holds {self._largest} people.")
         self._people[person] = (speaker, generation + 1)
         analysed, muted = hello.get("analysed") is True, hello.get("muted") is True
-        one = Participant(speaker, name, generation + 1, analysed, muted, Voice(speaker))
-        one.peer = Peer(lambda kind, h, p, now: self._carry(one, kind, h, p, now), lambda k, r: self._report(one, k, r))
+        one = Participant(speaker, name, generation + 1, analysed, muted, self._new_ear(speaker))
+        self._policy.record(speaker, analysed)
+        one.peer = Peer(
+            lambda kind, header, packet, now: self._carry(one, kind, header, packet, now),
+            lambda kind, report: self._report(one, kind, report),
+            self._stock,
+        )
         one.peer.pc.on("connectionstatechange", lambda: self._connection_changed(one))
         one.peer.pc.on("datachannel", lambda channel: self._channel_opened(one, channel))
         self._here[speaker] = one
@@ -213,14 +255,21 @@ class EmbeddedRoom:
             case {"type": "offer", "sdp": str(sdp)} if one.peer is not None:
                 answer = await one.peer.answer(sdp, 2 + 2 * self._largest + 1)
                 one.pair_lines(self._feedback)
+                if self._stock and not isinstance(one.ear, StockEar):
+                    hears = (self._give, self._now, self._policy.may_hear)
+                    one.ear = StockEar(one.speaker, one.peer.voice_receiver, *hears)
                 one.say({"type": "answer", "sdp": answer})
                 self._assign(one)
             case {"type": "mute", "muted": bool(muted)}:
                 self._mute(one, muted)
+            case {"type": "analyse", "analysed": bool(analysed)}:
+                one.analysed = analysed
+                self._policy.record(one.speaker, analysed)
+                self._announce()
             case {"type": "leave"}:
                 one.leave()
             case _:
-                raise RoomError("That message is not understood: send offer, mute or leave.")
+                raise RoomError("That message is not understood: send offer, mute, analyse or leave.")
 
     # -- coming and going -----------------------------------------------------------------------------------------
 
@@ -232,8 +281,7 @@ class EmbeddedRoom:
         if state == "connected":
             self._enter(one)
         elif state in ("failed", "closed") and self._is_here(one):
-            self._leave(one, "lost")
-            one.dismiss("The media connection was lost: join again.", 4504)
+            self._lose(one, RoomError("The media connection was lost: joining again.", "media_lost"))
 
     def _enter(self, one: Participant) -> None:
         if one.present or not self._is_here(one):
@@ -249,7 +297,7 @@ class EmbeddedRoom:
         if muted == one.muted or not self._is_here(one):
             return
         one.muted = muted
-        one.voice = Voice(one.speaker)  # nothing said before is heard after, and the pause is no loss
+        one.ear.forget()  # nothing said before is heard after, and the pause is no loss
         if one.present:
             self._items.put((SpeakerMuted if muted else SpeakerUnmuted)(self._now(), one.speaker))
             self._announce()
@@ -259,6 +307,7 @@ class EmbeddedRoom:
             return
         del self._here[one.speaker]
         one.legs = {"audio": {}, "video": {}}
+        one.ear.close()
         for pair in one.slots:
             for leg in pair:
                 for other in self._here.values():
@@ -318,7 +367,7 @@ class EmbeddedRoom:
         if kind == "video":
             one.keep(header, packet)
         elif one.heard:
-            self._give(one.voice.push(header.sequence, header.timestamp, header.payload(packet), now - self._zero))
+            self._give(one.ear.push(header, packet, now - self._zero))
 
     async def _report(self, one: Participant, kind: str, report: Any) -> None:
         """Pass a sender report on to everyone who is sent that sound or picture."""
@@ -392,7 +441,8 @@ class EmbeddedRoom:
     async def _seat(self, number: int) -> None:
         """A synthetic voice takes part like a person, without a browser."""
         speaker = f"g{number + 1}"
-        one = Participant(speaker, guests.NAMES[number % len(guests.NAMES)], 1, True, False, Voice(speaker))
+        one = Participant(speaker, guests.NAMES[number % len(guests.NAMES)], 1, True, False, self._new_ear(speaker))
+        self._policy.record(speaker, True)
         self._here[speaker] = one
         self._enter(one)
         await guests.speak(number, lambda kind, h, p, now: self._carry(one, kind, h, p, now))

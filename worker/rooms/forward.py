@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 
 from worker.audio.rtp import RtpHeader, rewrite
-from worker.rooms.rtc import CLOCK, Line
+from worker.rooms.webrtc.peer import Line
+from worker.rooms.webrtc.transport import CLOCK
 
 KEYFRAME_PAUSE_S = 0.3
 """Least time between two keyframe requests to one sender: each costs it a burst of bits."""

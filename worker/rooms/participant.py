@@ -11,10 +11,10 @@ import structlog
 from aiohttp import web
 
 from worker.audio.rtp import RtpHeader
-from worker.audio.voice import Voice
 from worker.ring import Ring
 from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
-from worker.rooms.rtc import Line, Peer
+from worker.rooms.webrtc.listener import Hearing
+from worker.rooms.webrtc.peer import Line, Peer
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Participant:
     generation: int
     analysed: bool
     muted: bool
-    voice: Voice
+    ear: Hearing
     peer: Peer | None = None
     channel: Any = None
     greeted: bool = False
@@ -72,8 +72,8 @@ class Participant:
 
     @property
     def heard(self) -> bool:
-        """Whether this person's sound may be decoded now."""
-        return self.present and self.analysed and not self.muted
+        """Whether there is sound of this person to be heard."""
+        return self.present and not self.muted
 
     def knock(self) -> bool:
         """Count a message from this browser; False when there are too many."""
@@ -115,7 +115,7 @@ class Participant:
             return
         audio, video = ([line for line in self.peer.outgoing if line.kind == kind] for kind in ("audio", "video"))
         for sound, picture in list(zip(audio, video, strict=False))[len(self.slots) :]:
-            pair = (Leg(sound, self.peer.send_rtp), Leg(picture, self.peer.send_rtp))
+            pair = (Leg(sound, self.peer.transport.send), Leg(picture, self.peer.transport.send))
             for leg in pair:
                 leg.line.on_feedback = partial(on_feedback, self, len(self.slots), leg)
             self.slots.append(pair)

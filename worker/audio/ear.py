@@ -1,0 +1,223 @@
+"""One speaker's packets as they come from the network become sound on the room's clock, or are left alone."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from worker.audio import RATE, AudioChunk, Samples
+from worker.audio.clock import RtpClock
+from worker.audio.gate import Gate
+from worker.audio.jitter import Lost, Reorder
+from worker.audio.opus import FRAME, OpusDecoder
+from worker.audio.rtp import RtpHeader
+
+BROKEN = 5
+"""Corrupt packets in a row after which the decoder is made anew."""
+GUESSED = 5
+"""Lost packets in a row that are guessed: after 100 ms libopus' guess has faded to nothing."""
+FASTEST, BURST_S = 1.2, 1.0
+"""A sender's sound may last this much of the time it took, and this much more: a few octets can claim 120 ms."""
+SAMPLED = 50
+"""Of packets that the gate would leave alone, every 50th is decrypted: libsrtp counts the cycles of the sequence by
+those it sees, and a speaker whose packets can't be decrypted is noticed."""
+DEAF_S, DEAF_PACKETS = 3.0, 50
+"""So long, and so many packets, without one that could be used: something between us is broken."""
+TICKS = 3
+"""RTP ticks at 48 kHz per sample at 16 kHz."""
+
+Unseal: TypeAlias = Callable[[bytes], bytes | None]
+
+
+class _Held:
+    """A packet in its place, decrypted only once that is worth it."""
+
+    __slots__ = ("arrival", "data", "header", "sealed")
+
+    def __init__(self, header: RtpHeader, data: bytes, sealed: bool, arrival: float) -> None:
+        self.header, self.data, self.sealed, self.arrival = header, data, sealed, arrival
+
+
+_Item: TypeAlias = _Held | Lost[_Held]
+
+
+class Ear:
+    """Packets in any order go in; chunks in order come out. Lost ones are rebuilt from the next one's copy or guessed.
+
+    Silence that the sender chose not to send, or that the gate leaves alone, is a hole between chunks. `may_hear` is
+    asked before a packet is looked at; once it says no, everything held is dropped and nothing is decrypted or decoded.
+    `unseal` decrypts a packet, or gives None for one that is not authentic; without it packets come decrypted.
+    """
+
+    def __init__(
+        self,
+        speaker: str,
+        may_hear: Callable[[str], bool] = lambda _: True,
+        unseal: Unseal | None = None,
+        gated: bool = True,
+    ) -> None:
+        self.lost = 0
+        """Packets that never came."""
+        self.rebuilt = 0
+        """Of these, those whose sound was whole in the copy that the next packet carried."""
+        self.corrupt = 0
+        """Packets that could not be decoded."""
+        self.refused = 0
+        """Packets that claimed more sound than time."""
+        self.forged = 0
+        """Packets that could not be decrypted."""
+        self.decoded = 0
+        self._speaker, self._may_hear, self._unseal = speaker, may_hear, unseal
+        self._gated = gated
+        self._used_at: float | None = None
+        self._unused = 0
+        self._ssrc: int | None = None
+        self._fresh = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything that is held: what comes next is joined to nothing before it."""
+        if self._fresh:
+            return
+        self._fresh = True
+        self._reorder: Reorder[_Held] = Reorder()
+        self._gate: Gate[_Item] = Gate()
+        self._clock = RtpClock()
+        self._decoder = OpusDecoder()
+        self._last: int | None = None
+        self._step = FRAME
+        self._end = 0.0
+        self._in_a_row = 0
+        self._credit, self._spent_at = BURST_S, 0.0
+
+    def close(self) -> None:
+        """Nothing more is heard; the same as `forget` here."""
+        self.forget()
+
+    @property
+    def late(self) -> int:
+        return self._reorder.late
+
+    def push(self, header: RtpHeader, data: bytes, now: float) -> list[AudioChunk]:
+        """The sound this packet makes known. `now` is its arrival in seconds on the room's clock."""
+        if not self._may_hear(self._speaker):
+            self.forget()
+            return []
+        if header.ssrc != self._ssrc:  # another sender on the same line
+            self.forget()
+            self._ssrc = header.ssrc
+        self._fresh = False
+        self._unused += 1
+        if self._used_at is None:
+            self._used_at = now
+        held = _Held(header, data, self._unseal is not None, now)
+        worth = not self._gated or self._gate.passes(_level(header)) or header.sequence % SAMPLED == 0
+        if held.sealed and worth and not self._open(held):
+            return []
+        return self._hear(self._reorder.push(header.sequence, held, now))
+
+    def tick(self, now: float) -> list[AudioChunk]:
+        """Call every 20-50 ms: closes a gap at the very end of speech, and notices that one may no longer hear."""
+        if not self._may_hear(self._speaker):
+            self.forget()
+            return []
+        return self._hear(self._reorder.tick(now))
+
+    def deaf(self, now: float) -> bool:
+        """Whether packets have been coming for 3 s of which none could be used."""
+        return self._unused > DEAF_PACKETS and self._used_at is not None and now - self._used_at > DEAF_S
+
+    # -- in order -------------------------------------------------------------------------------------------------
+
+    def _hear(self, items: Sequence[_Item]) -> list[AudioChunk]:
+        chunks: list[AudioChunk] = []
+        for item in items:
+            if isinstance(item, _Held) and not item.sealed:
+                self._used_at, self._unused = item.arrival, 0
+            for due in self._worth(item) if self._gated else (item,):
+                if isinstance(due, Lost):
+                    self._replace(due, chunks)
+                else:
+                    self._decode(due, chunks)
+        return chunks
+
+    def _worth(self, item: _Item) -> Sequence[_Item]:
+        if isinstance(item, Lost):
+            return self._gate.lost(item, item.following.header.timestamp)
+        return self._gate.push(item, _level(item.header), item.header.timestamp)
+
+    def _decode(self, held: _Held, chunks: list[AudioChunk]) -> None:
+        payload = self._payload(held)
+        if not payload:
+            return  # not authentic, or padding, or a keep-alive: it holds no sound, and libopus must not see it
+        claimed = self._decoder.length(payload)
+        if claimed and not self._affords(claimed, held.arrival):
+            self.refused += 1
+            return
+        sound = self._decoder.decode(payload) if claimed else None
+        if sound is None:
+            self._stumble()
+            return
+        self.decoded += 1
+        self._in_a_row = 0
+        self._last, self._step = held.header.timestamp, len(sound)
+        self._give(self._clock.place(held.header.timestamp, held.arrival), sound, chunks)
+
+    def _replace(self, lost: Lost[_Held], chunks: list[AudioChunk]) -> None:
+        """Sound in place of lost packets, if the timestamps around them say that they were speech without a pause."""
+        self.lost += lost.count
+        if self._last is None:
+            return
+        hole = (lost.following.header.timestamp - self._last) & 0xFFFFFFFF
+        if abs(hole - (lost.count + 1) * self._step * TICKS) > self._step:
+            return
+        payload = self._payload(lost.following)
+        for left in range(lost.count - 1, -1, -1):
+            if not self._affords(self._step, lost.following.arrival):
+                return
+            if left == 0 and payload:
+                self.rebuilt += self._decoder.carries_copy(payload)
+                sound = self._decoder.recover(payload, self._step)
+            else:
+                sound = self._decoder.conceal(self._step) if lost.count - left <= GUESSED else None
+            if sound is None:
+                self._end += self._step / RATE
+            else:
+                self._give(self._end, sound, chunks)
+
+    def _give(self, start: float, sound: Samples, chunks: list[AudioChunk]) -> None:
+        chunks.append(AudioChunk(self._speaker, start, sound))
+        self._end = start + len(sound) / RATE
+
+    # -- one packet -----------------------------------------------------------------------------------------------
+
+    def _open(self, held: _Held) -> bool:
+        data = self._unseal(held.data) if self._unseal is not None else held.data
+        if data is None:
+            self.forged += 1
+            return False
+        held.data, held.sealed = data, False
+        return True
+
+    def _payload(self, held: _Held) -> bytes:
+        """Without padding; empty when there is nothing to decode."""
+        if held.sealed and not self._open(held):
+            return b""
+        return held.header.payload(held.data)
+
+    def _stumble(self) -> None:
+        self.corrupt += 1
+        self._in_a_row += 1
+        if self._in_a_row >= BROKEN:
+            self._decoder, self._in_a_row = OpusDecoder(), 0
+
+    def _affords(self, samples: int, now: float) -> bool:
+        self._credit = min(BURST_S, self._credit + FASTEST * max(0.0, now - self._spent_at))
+        self._spent_at = max(self._spent_at, now)
+        if samples > self._credit * RATE:
+            return False
+        self._credit -= samples / RATE
+        return True
+
+
+def _level(header: RtpHeader) -> int | None:
+    """-dBov without the voice flag beside it."""
+    return None if header.level is None else header.level & 127

@@ -1,0 +1,164 @@
+"""A receive-only connection to an SFU: it offers, we answer, and each of its audio lines is heard on its own."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from worker.audio import AudioChunk
+from worker.audio.ear import Ear
+from worker.audio.rtp import RtpHeader
+from worker.errors import RoomError
+from worker.rooms.webrtc.names import Path, usable_path
+from worker.rooms.webrtc.peer import LARGEST_SDP, LEVEL, announce
+from worker.rooms.webrtc.stock import StockEar
+from worker.rooms.webrtc.transport import Route, Transport, prepare, without_thread
+
+log = structlog.get_logger()
+
+SILENT_S = 4.0
+"""Without a datagram of any kind for this long the path is lost: connection checks alone come every second."""
+SPARE_LINES = 200
+"""M-lines that an SFU may offer; one is one speaker, now or earlier."""
+
+
+class Hearing(Protocol):
+    """What turns one line's packets into sound: `Ear`, or `StockEar`."""
+
+    def push(self, header: RtpHeader, data: bytes, now: float) -> list[AudioChunk]: ...
+
+    def tick(self, now: float) -> list[AudioChunk]: ...
+
+    def forget(self) -> None: ...
+
+    def deaf(self, now: float) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Listener:
+    """`give` is called with sound as it comes to be known; `clock` tells the room's time in seconds.
+
+    Which speaker a line (a `mid`) carries is the server's to say: `hear` and `ignore` follow that. Lines that nobody
+    asked to hear are dropped without being decrypted.
+    """
+
+    def __init__(
+        self,
+        give: Callable[[list[AudioChunk]], None],
+        clock: Callable[[], float],
+        path: Path = "own",
+        gated: bool = True,
+        may_hear: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        prepare()
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.transport = Transport()
+        self.ears: dict[str, Hearing] = {}
+        """By mid, of the lines that are heard."""
+        self.path = usable_path(path)
+        self._give, self._now, self._gated, self._may_hear = give, clock, gated, may_hear
+        self._routes: dict[str, Route] = {}
+        self._speakers: dict[str, str] = {}
+        self._ice: set[str] = set()
+        self._negotiating = asyncio.Lock()
+
+    async def answer(self, sdp: str) -> tuple[str, list[str]]:
+        """The answer to an offer, and the mids whose stream is another one from now on: give those a new generation.
+
+        Raises RoomError when the offer can't be answered: leave and join again.
+        """
+        if len(sdp) > 4 * LARGEST_SDP or sdp.count("\nm=") > SPARE_LINES:
+            raise RoomError(f"The SFU's offer is too large: it has more than {SPARE_LINES} lines.", "bad_offer")
+        ice = set(re.findall(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE))
+        if self._ice and not ice & self._ice:
+            raise RoomError("The SFU restarted ICE, which aiortc can't follow: join again.", "ice_restart")
+        self._ice = ice
+        async with self._negotiating:  # an offer that comes meanwhile waits
+            try:
+                return await self._negotiate(sdp)
+            except Exception as error:  # a parser that meets hostile text may raise anything
+                kind = type(error).__name__
+                raise RoomError(f"The SFU's offer can't be answered ({kind}): join again.", "bad_offer") from error
+
+    async def _negotiate(self, sdp: str) -> tuple[str, list[str]]:
+        await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        lines = [t for t in self.pc.getTransceivers() if t.kind == "audio"]
+        if self.path == "own" and lines:
+            self.transport.attach(lines[0].receiver.transport)
+            for transceiver in lines:
+                self._adopt(transceiver)
+        for transceiver in self.pc.getTransceivers():
+            transceiver.direction = "recvonly" if transceiver.kind == "audio" else "inactive"
+        changed = announce(self.transport, self._routes.values(), sdp)
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        if self.path == "own" and lines:
+            self.transport.attach(lines[0].receiver.transport)
+        for mid in changed:
+            self._renew(mid)
+        return str(self.pc.localDescription.sdp), changed
+
+    def _adopt(self, transceiver: Any) -> None:
+        mid = transceiver.mid
+        if mid in self._routes:
+            return
+        level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
+        opus = next((c for c in transceiver._codecs if c.mimeType.lower() == "audio/opus"), None)
+        if opus is None:
+            return
+        take = partial(self._take, mid)
+        route = Route("audio", mid, opus.payloadType, level_id, transceiver.receiver, take)
+        self._routes[mid] = route
+        self.transport.route(route)
+        transceiver.receiver.receive = without_thread(transceiver.receiver)
+
+    def hear(self, mid: str, speaker: str) -> None:
+        """Hear a line as this speaker's from now on; whoever it carried before is forgotten."""
+        self.ignore(mid)
+        self._speakers[mid] = speaker
+        if self.path == "own":
+            self.ears[mid] = Ear(speaker, self._may_hear, self.transport.unseal, self._gated)
+            return
+        receiver = next((t.receiver for t in self.pc.getTransceivers() if t.mid == mid), None)
+        if receiver is None:
+            raise RoomError(f"The SFU offered no line {mid}: join again.", "bad_offer")
+        self.ears[mid] = StockEar(speaker, receiver, self._give, self._now, self._may_hear)
+
+    def ignore(self, mid: str) -> None:
+        """Hear a line no more."""
+        self._speakers.pop(mid, None)
+        if (ear := self.ears.pop(mid, None)) is not None:
+            ear.close()
+
+    def _renew(self, mid: str) -> None:
+        if mid in self._speakers:
+            self.hear(mid, self._speakers[mid])
+
+    def _take(self, mid: str, header: RtpHeader, data: bytes, now: float) -> None:
+        ear = self.ears.get(mid)
+        if ear is not None and (chunks := ear.push(header, data, self._now())):
+            self._give(chunks)
+
+    def tick(self) -> None:
+        """Call every 20-50 ms. Raises RoomError when this connection no longer hears: leave and join again."""
+        now = self._now()
+        for mid, ear in self.ears.items():
+            if chunks := ear.tick(now):
+                self._give(chunks)
+            if ear.deaf(now):
+                raise RoomError(f"Packets of line {mid} come and none can be used: join again.", "deaf")
+        if self.pc.connectionState == "connected" and time.monotonic() - self.transport.heard_at > SILENT_S:
+            raise RoomError(f"Nothing has come from the SFU for {SILENT_S:.0f} s: join again.", "media_lost")
+        if self.pc.connectionState in ("failed", "closed"):
+            raise RoomError("The media connection to the SFU ended: join again.", "media_lost")
+
+    async def close(self) -> None:
+        """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
+        for mid in list(self.ears):
+            self.ignore(mid)
+        await asyncio.shield(self.pc.close())

@@ -1,0 +1,88 @@
+"""Hears through aiortc's own receiver, for comparison and for an aiortc whose private parts are not as expected.
+
+It is not fit for listening otherwise: a lost packet costs 100 ms of speech and delays the rest for good.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+import structlog
+from aiortc.mediastreams import MediaStreamError
+
+from worker.audio import RATE, AudioChunk
+from worker.audio.clock import RtpClock
+from worker.audio.ear import DEAF_PACKETS, DEAF_S
+from worker.audio.rtp import RtpHeader
+from worker.ring import Ring
+
+log = structlog.get_logger()
+
+WAITING = 100
+"""Packets that may wait for aiortc's receiver: 2 s."""
+
+
+class StockEar:
+    """The same calls as `Ear`; sound comes by `give`, whenever aiortc's decoder thread has it."""
+
+    def __init__(
+        self,
+        speaker: str,
+        receiver: Any,
+        give: Callable[[list[AudioChunk]], None],
+        clock: Callable[[], float],
+        may_hear: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._speaker, self._receiver, self._give, self._now = speaker, receiver, give, clock
+        self._may_hear = may_hear
+        self._packets: Ring[bytes] = Ring(WAITING)
+        self._unused, self._used_at = 0, clock()
+        self._tasks = [asyncio.create_task(self._read())]
+
+    def push(self, header: RtpHeader, data: bytes, now: float) -> list[AudioChunk]:
+        """Where RTP was taken out of aiortc's hands, give it a decrypted packet back."""
+        if len(self._tasks) == 1:
+            self._tasks.append(asyncio.create_task(self._feed()))
+        if self._may_hear(self._speaker):
+            self._unused += 1
+            self._packets.put(data)
+        return []
+
+    def tick(self, now: float) -> list[AudioChunk]:
+        return []
+
+    def forget(self) -> None:
+        self._packets.clear()
+
+    def deaf(self, now: float) -> bool:
+        """Whether packets have been coming for 3 s of which none became sound."""
+        return self._unused > DEAF_PACKETS and now - self._used_at > DEAF_S
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _feed(self) -> None:
+        async for data in self._packets:
+            try:
+                await self._receiver.transport._handle_rtp_data(data, arrival_time_ms=int(time.time() * 1000))
+            except Exception as error:  # aiortc raises what it meets in a malformed header
+                log.warning("aiortc did not take a packet", speaker=self._speaker, error=type(error).__name__)
+
+    async def _read(self) -> None:
+        resampler, clock = av.AudioResampler(format="flt", layout="mono", rate=RATE), RtpClock()
+        while True:
+            try:
+                frame = await self._receiver.track.recv()
+            except MediaStreamError:
+                return
+            self._unused, self._used_at = 0, self._now()
+            start = clock.place(frame.pts & 0xFFFFFFFF, self._now())
+            for part in resampler.resample(frame):
+                samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+                if self._may_hear(self._speaker) and len(samples):
+                    self._give([AudioChunk(self._speaker, start, samples)])
+                start += len(samples) / RATE

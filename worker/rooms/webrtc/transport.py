@@ -1,0 +1,260 @@
+"""One DTLS transport's datagrams: what is not meant for us is dropped, media is routed, the rest goes on to aiortc."""
+
+import asyncio
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import aioice.ice
+from aiortc.rtcrtpreceiver import StreamStatistics
+from pylibsrtp import Error as SrtpError
+
+from worker.audio.rtp import RtpHeader, extension, parse
+
+CLOCK = {"audio": 48_000, "video": 90_000}
+LONGEST_QUEUE = 500
+"""Datagrams that may wait for aiortc (DTLS, RTCP, data channel); more is a flood."""
+PATHS = 16
+"""Addresses of the far end that are remembered: it may change between its networks."""
+LEARNED, LEARNED_PER_S = 32, 1.0
+"""Streams that nobody announced and that are taken by their MID or payload type, at once and in the long run: libsrtp
+keeps something of each for ever."""
+HEARTBEAT_S = 1
+"""Pause between two checks of ICE consent (RFC 7675), whose answers show that a path on which nobody speaks still
+stands. aioice's own 5 s would let a lost path pass for a silent one for too long."""
+
+
+def prepare() -> None:
+    """Make every connection of this process check its path often enough to notice a loss within 5 s."""
+    aioice.ice.CONSENT_INTERVAL = HEARTBEAT_S
+
+
+@dataclass(eq=False)
+class Route:
+    """One m-line that we receive on, and who takes its packets."""
+
+    kind: str
+    mid: str
+    payload_type: int
+    level_id: int | None
+    receiver: Any
+    """aiortc's receiver, which reports to the sender what arrived."""
+    take: Callable[[RtpHeader, bytes, float], None]
+    """Called with each packet as it came, still encrypted, and `time.monotonic()`."""
+    ssrc: int | None = None
+    """Of the stream that is being received."""
+    announced: set[int] = field(default_factory=set)
+    """SSRCs that the far end's last offer names for this line."""
+
+
+class _Stream:
+    """One SSRC. It stands for a packet where aiortc's statistics want one: they read its number and timestamp."""
+
+    __slots__ = ("route", "seen", "statistics")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.statistics: Any = StreamStatistics(CLOCK[route.kind])
+        self.seen = SimpleNamespace(sequence_number=0, timestamp=0)
+
+
+class Transport:
+    """Stands between aioice and aiortc on one connection. Nothing that anyone sends ends it or makes it raise."""
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()
+        """Datagrams dropped, by reason."""
+        self.heard_at = time.monotonic()
+        """When the last datagram came from the far end; its connection checks count."""
+        self.mid_id: int | None = None
+        self._dtls: Any = None
+        self._connection: Any = None
+        self._routes: dict[str, Route] = {}
+        self._streams: dict[int, _Stream] = {}
+        self._paths: set[tuple[str, int]] = set()
+        self._learned, self._learned_at = 0.0, 0.0
+
+    # -- set-up ---------------------------------------------------------------------------------------------------
+
+    def attach(self, dtls: Any) -> None:
+        """Take this transport's datagrams; call it again after each gathering, for the sockets that are new."""
+        if self._dtls is None:
+            self._dtls, self._connection = dtls, dtls.transport._connection
+            self._connection.data_received = self._received
+        for protocol in self._connection._protocols:
+            self._guard(protocol)
+
+    def route(self, route: Route) -> None:
+        """Receive on an m-line, from now on or as newly offered."""
+        if self._routes.get(route.mid) is not route:
+            self._forget(self._routes.get(route.mid))
+            self._routes[route.mid] = route
+
+    def announce(self, route: Route, ssrcs: set[int]) -> bool:
+        """The SSRCs that an offer names for a route; True when its stream is another one from now on."""
+        route.announced = ssrcs
+        if not ssrcs or route.ssrc is None or route.ssrc in ssrcs:
+            return False
+        self._forget(route)
+        return True
+
+    def _guard(self, protocol: Any) -> None:
+        """Only STUN may reach aioice: it takes media whose number happens to fit for STUN, and fails on its content."""
+        if "datagram_received" in vars(protocol):
+            return
+        take = protocol.datagram_received
+
+        def datagram_received(data: bytes, address: Any) -> None:
+            if data and data[0] > 3:
+                if address in self._paths or self._is_path(address):
+                    self._received(data, 1)
+                else:
+                    self.dropped["foreign"] += 1
+                return
+            try:
+                if data:
+                    take(data, address)
+                    self.heard_at = time.monotonic()
+                    return
+            except (struct.error, IndexError, KeyError, TypeError, ValueError):
+                pass  # STUN whose attributes are not what they say
+            self.dropped["malformed"] += 1
+
+        protocol.datagram_received = datagram_received
+
+    def _is_path(self, address: Any) -> bool:
+        """Whether the far end proved that this address is its own; before it has proved any, all may be."""
+        address = (address[0], address[1])
+        if not self._connection._nominated:
+            return True
+        pairs = [*self._connection._nominated.values(), *self._connection._check_list]
+        proved = {pair.remote_addr for pair in pairs if pair.state.name == "SUCCEEDED"}
+        if address in proved and len(self._paths) < PATHS:
+            self._paths.add(address)
+        return address in proved
+
+    # -- receiving ------------------------------------------------------------------------------------------------
+
+    def _received(self, data: bytes, component: int) -> None:
+        """Every datagram that is not STUN (RFC 7983): media is ours, the rest goes on to aiortc."""
+        now = self.heard_at = time.monotonic()
+        if len(data) < 12:
+            self.dropped["malformed"] += 1
+        elif 127 < data[0] < 192 and not 192 <= data[1] <= 223:
+            self._media(data, now)
+        elif not 19 < data[0] < 192:
+            self.dropped["malformed"] += 1
+        elif self._connection._queue.qsize() < LONGEST_QUEUE:
+            self._connection._queue.put_nowait((data, component))
+        else:
+            self.dropped["flood"] += 1
+
+    def _media(self, data: bytes, now: float) -> None:
+        stream = self._streams.get(int.from_bytes(data[8:12]))
+        if stream is None:
+            stream = self._learn(data, now)
+            if stream is None:
+                return
+        header = parse(data, stream.route.level_id)
+        if header is None or header.payload_type != stream.route.payload_type:
+            self.dropped["malformed"] += 1
+            return
+        seen = stream.seen
+        seen.sequence_number, seen.timestamp = header.sequence, header.timestamp
+        stream.statistics.add(seen)
+        stream.route.take(header, data, now)
+
+    def _learn(self, data: bytes, now: float) -> _Stream | None:
+        """The route of an SSRC seen for the first time: as offered, else by its MID, else by the one that fits."""
+        header = parse(data)
+        if header is None:
+            self.dropped["malformed"] += 1
+            return None
+        announced = next((r for r in self._routes.values() if header.ssrc in r.announced), None)
+        route = announced or self._fitting(data, header)
+        if route is None or route.payload_type != header.payload_type or not (announced or self._may_learn(now)):
+            self.dropped["unknown"] += 1
+            return None
+        if announced:
+            return self._open_stream(route, header.ssrc)
+        if self.unseal(data) is not None:
+            self._open_stream(route, header.ssrc)  # from its next packet on: this one is spent on proving itself
+        return None
+
+    def _open_stream(self, route: Route, ssrc: int) -> _Stream:
+        self._forget(route)
+        route.ssrc = ssrc
+        stream = self._streams[ssrc] = _Stream(route)
+        route.receiver._RTCRtpReceiver__remote_streams[ssrc] = stream.statistics
+        self._dtls._rtp_router.ssrc_table[ssrc] = route.receiver
+        return stream
+
+    def _fitting(self, data: bytes, header: RtpHeader) -> Route | None:
+        mid = extension(data, self.mid_id) if self.mid_id else None
+        if mid is not None:
+            return self._routes.get(mid.decode("ascii", "replace"))
+        fitting = [r for r in self._routes.values() if r.payload_type == header.payload_type]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _may_learn(self, now: float) -> bool:
+        self._learned = max(0.0, self._learned - LEARNED_PER_S * (now - self._learned_at))
+        self._learned_at = now
+        self._learned += 1
+        return self._learned <= LEARNED
+
+    def _forget(self, route: Route | None) -> None:
+        """A line's stream ends: one line carries one at a time."""
+        if route is not None and route.ssrc is not None:
+            self._streams.pop(route.ssrc, None)
+            route.receiver._RTCRtpReceiver__remote_streams.pop(route.ssrc, None)
+            self._dtls._rtp_router.ssrc_table.pop(route.ssrc, None)
+            route.ssrc = None
+
+    def unseal(self, data: bytes) -> bytes | None:
+        """Decrypt a packet; None when it is forged, repeated, under another key or longer than any path carries."""
+        try:
+            opened: bytes = self._dtls._rx_srtp.unprotect(data)
+            return opened
+        except (SrtpError, ValueError, AttributeError):
+            self.dropped["forged"] += 1
+            return None
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> bool:
+        """Encrypt and send a media packet now; False when there is no connection to send it on."""
+        pair = (
+            self._connection._nominated.get(1) if self._dtls is not None and self._dtls._tx_srtp is not None else None
+        )
+        if pair is None:
+            return False
+        try:
+            protected = self._dtls._tx_srtp.protect(data)
+        except (SrtpError, ValueError):
+            return False  # older than the replay window: nobody waits for it any more; or too long
+        pair.protocol.transport.sendto(protected, pair.remote_addr)
+        return True
+
+    async def send_rtcp(self, packet: Any) -> None:
+        """Best effort: a path that is just ending must not end whoever asked for this."""
+        if self._dtls is not None and self._dtls.state == "connected":
+            try:
+                await self._dtls._send_rtp(bytes(packet))
+            except (ConnectionError, SrtpError, ValueError):
+                self.dropped["unsent"] += 1
+
+
+def without_thread(receiver: Any) -> Callable[[Any], Any]:
+    """In place of RTCRtpReceiver.receive: receiver reports go out, nothing is decoded and no thread runs."""
+
+    async def receive(parameters: Any) -> None:
+        receiver.transport._register_rtp_receiver(receiver, parameters)
+        if not receiver._RTCRtpReceiver__started:
+            receiver._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(receiver._run_rtcp())
+            receiver._RTCRtpReceiver__started = True
+
+    return receive
