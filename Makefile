@@ -11,7 +11,7 @@ TEST_PACKAGES := chromium redis-server espeak-ng fonts-dejavu-core
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench fuzz soak clean
 
 setup: $(VENV)/.base
 
@@ -30,6 +30,12 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@deploy/system-packages $(TEST_PACKAGES)
 	$(VENV)/bin/undertone bench all $(ARGS)
+
+fuzz: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.fuzz_rtp
+
+soak: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,7 @@
 """RTP timestamps on the room's clock."""
 
+from math import inf
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,29 @@ def test_no_sound_lies_in_the_future_or_long_ago(steps):
     for timestamp, pause in steps:
         arrival += pause
         assert -1e-6 <= arrival - clock.place(timestamp, arrival) <= 2.0 + 1e-6
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-(2**31), 2**31 - 1), st.floats(0, 3)), min_size=1, max_size=40),
+    st.integers(0, 2**32 - 1),
+)
+def test_where_timestamps_begin_does_not_matter(steps, first):
+    clocks, ticks, arrival = (RtpClock(), RtpClock()), 0, 5.0
+    for step, pause in steps:
+        ticks, arrival = ticks + step, arrival + pause
+        assert clocks[1].place(first + ticks & 0xFFFFFFFF, arrival) == clocks[0].place(ticks & 0xFFFFFFFF, arrival)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 500), st.floats(0, 0.099)), min_size=1, max_size=60))
+def test_sound_lies_as_far_behind_its_media_time_as_the_fastest_packet_came(packets):
+    """A sender that keeps time, with pauses of up to 10 s, over a path whose delay varies by less than 100 ms."""
+    clock, number, fastest = RtpClock(), 0, inf
+    for step, late in packets:
+        number, fastest = number + step, min(fastest, late)
+        media = 5.0 + number * 0.02
+        assert clock.place(number * 960 & 0xFFFFFFFF, media + late) - media == pytest.approx(fastest, abs=1e-6)
 
 
 def speak(clock, first, count, late_s):

@@ -2,20 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from worker.audio.ear import BROKEN, Ear
-from worker.audio.rtp import RtpHeader
+from tests.coded import by_number, encode, packet
+from tests.fuzz_rtp import SEED, ears, endure
+from tests.speech import speech
+from tests.test_jitter import overtaken
+from worker.audio import RATE
+from worker.audio.ear import BROKEN, BURST_S, DEAF_PACKETS, FASTEST, GUESSED, SAMPLED, Ear
+from worker.audio.opus import OpusDecoder
 from worker.rooms.guests import packets
 
 SPEECH = packets(0)[40:140]
 CORRUPT = b"\xff\xff"
 BOMB = bytes([0x1B, 2])
 """Two octets that claim 120 ms: two frames of 60 ms without data."""
-
-
-def packet(number, timestamp, payload, level=None):
-    """A header and the whole packet, as they come from the network."""
-    return RtpHeader(111, False, number & 0xFFFF, timestamp & 0xFFFFFFFF, 7, level, 12, False), bytes(12) + payload
 
 
 def hear(ear, numbered, step=0.02):
@@ -45,19 +47,6 @@ def test_lost_packets_leave_no_hole(missing):
     assert seconds(chunks) == 2.0
     ends = [chunk.end for chunk in chunks]
     assert [chunk.start for chunk in chunks[1:]] == pytest.approx(ends[:-1], abs=1e-6)
-
-
-def test_what_replaces_a_lost_packet_sounds_like_it():
-    whole = np.concatenate([c.samples for c in hear(Ear("ada"), enumerate(SPEECH))])
-    holed = np.concatenate([c.samples for c in hear(Ear("ada"), [p for p in enumerate(SPEECH) if p[0] % 10])])
-    assert np.sqrt(np.mean(holed[320:] ** 2)) == pytest.approx(np.sqrt(np.mean(whole[640:] ** 2)), rel=0.2)
-
-
-def test_packets_in_any_order_sound_the_same():
-    order = [n ^ 1 for n in range(100)]  # 1 0 3 2 …
-    straight = hear(Ear("ada"), enumerate(SPEECH))
-    swapped = hear(Ear("ada"), [(0, SPEECH[0])] + [(n, SPEECH[n]) for n in order if n])
-    assert np.array_equal(*(np.concatenate([c.samples for c in chunks]) for chunks in (straight, swapped)))
 
 
 def test_silence_that_was_not_sent_stays_a_hole():
@@ -105,3 +94,303 @@ def test_a_burst_after_a_pause_of_the_network_is_heard():
     for n in range(50, 90):
         chunks += ear.push(*packet(n, n * 960, SPEECH[n]), 11.8)
     assert seconds(chunks) == pytest.approx(1.8)
+
+
+# -- order and time ---------------------------------------------------------------------------------------------------
+
+
+def pcm(chunks):
+    return np.concatenate([chunk.samples for chunk in chunks]) if chunks else np.zeros(0, np.float32)
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@settings(deadline=None, max_examples=50)
+@given(order=overtaken(), levels=st.lists(st.sampled_from([127, 127, 127, 70, 30, None]), min_size=40, max_size=40))
+def test_whatever_is_overtaken_by_two_sounds_the_same(gated, order, levels):
+    heard = []
+    for numbers in (range(40), order):
+        ear, chunks = Ear("ada", gated=gated), []
+        for index, number in enumerate(numbers):
+            now = 10.0 + index * 0.02
+            chunks += ear.push(*packet(65_520 + number, number * 960, SPEECH[number], levels[number]), now)
+            chunks += ear.tick(now)
+        assert ear.lost == 0
+        heard.append(pcm(chunks))
+    assert np.array_equal(*heard)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    delays=st.lists(st.floats(0, 0.055), min_size=40, max_size=40),
+    missing=st.sets(st.integers(1, 38).filter(lambda n: n % 4), max_size=12),
+)
+def test_a_sender_that_keeps_time_is_heard_in_time(delays, missing):
+    """Lost ones included, no sound lies before its media time, nor further behind it than the window of 60 ms."""
+    delays[0] = min(delays[0], 0.019)  # the first comes first
+    ear, chunks = Ear("ada"), []
+    for now, number in sorted((10.0 + n * 0.02 + delay, n) for n, delay in enumerate(delays) if n not in missing):
+        chunks += ear.tick(now)
+        chunks += ear.push(*packet(number, number * 960, SPEECH[number]), now)
+    chunks += ear.tick(20.0) + ear.tick(21.0)  # each closes one gap
+    behind = [chunk.start - 10.0 - n * 0.02 for n, chunk in enumerate(chunks)]
+    assert len(behind) == 40
+    assert min(behind) >= -1e-6
+    assert max(behind) <= delays[0] + 1e-6
+
+
+PAYLOADS = st.sampled_from([*SPEECH[::10], CORRUPT, BOMB, BOMB, b"", b"\x03"]) | st.binary(max_size=20)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.01, 0.02, 0.05, 1.0]),
+            st.integers(1, 3),
+            st.sampled_from([960, 1920, 5760, 17_280]) | st.integers(0, 2**32 - 1),
+            PAYLOADS,
+        ),
+        max_size=60,
+    )
+)
+def test_no_sound_lies_in_the_future_or_long_ago(steps):
+    """Behind the arrival by at most the clock's 2 s, the time that a gap waits, and what was lost before it."""
+    ear, now, sequence, timestamp = Ear("ada"), 10.0, 0, 0
+    for pause, ahead, step, payload in steps:
+        now, sequence, timestamp = now + pause, sequence + ahead, timestamp + step
+        for chunk in [*ear.push(*packet(sequence, timestamp, payload), now), *ear.tick(now)]:
+            assert now - (2.0 + 0.06 + max(pause, 0.06) + 2 * 0.12) <= chunk.start <= now + 1e-6
+
+
+def test_sound_in_place_of_lost_packets_is_not_ahead_of_its_time():
+    """7 packets of 120 ms, of which the first and the last came: at once."""
+    ear = Ear("ada")
+    chunks = ear.push(*packet(0, 0, BOMB), 10.0) + ear.push(*packet(6, 6 * 5760, BOMB), 10.0) + ear.tick(10.07)
+    assert len(chunks) == 7
+    assert max(chunk.start for chunk in chunks) == 10.0
+
+
+def test_packets_out_of_order_give_no_more_sound_than_time():
+    """20 s of packets of 120 ms, each pair the wrong way round and 50 ms apart."""
+    ear = Ear("ada")
+    chunks = ear.push(*packet(0, 0, BOMB), 10.0)
+    for n in range(1, 400):
+        number = n + 1 if n % 2 else n - 1
+        chunks += ear.push(*packet(number, number * 5760, BOMB), 10.0 + n * 0.05)
+    assert 20 * FASTEST - 0.5 <= seconds(chunks) <= 20 * FASTEST + BURST_S
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_thousands_of_strange_packets(kind):
+    assert endure(ears(SEED)[kind], SEED + kind, 2000) > 0
+
+
+def test_another_sender_on_the_line_gives_no_more_sound_than_time():
+    """20 s of packets of 120 ms, each from another SSRC."""
+    ear, chunks = Ear("ada"), []
+    for n in range(1000):
+        chunks += ear.push(*packet(n, n * 960, BOMB, ssrc=n), 10.0 + n * 0.02)
+    assert seconds(chunks) <= 20 * FASTEST + BURST_S
+
+
+# -- losses -----------------------------------------------------------------------------------------------------------
+
+
+def snr_db(sound, guess):
+    return 10 * np.log10(np.sum(sound**2) / np.sum((sound - guess) ** 2))
+
+
+@pytest.mark.parametrize("name", ["anna", "ben"])
+def test_a_copy_is_clearly_better_than_a_guess(name):
+    """Every tenth packet is lost; measured on those of which the next carries a copy."""
+    coded = encode(speech(name)[: 8 * RATE], fec="1", packet_loss="10")
+    lost = range(20, len(coded) - 1, 10)
+    copied = [n for n in lost if OpusDecoder().carries_copy(coded[n + 1])]
+    whole, guessed = ({}, {})
+    for sounds, missing in ((whole, ()), (guessed, lost)):
+        decoder = OpusDecoder()
+        for n, payload in enumerate(coded):
+            sounds[n] = decoder.conceal() if n in missing else decoder.decode(payload)
+    ear = Ear("ada")
+    heard = by_number(hear(ear, [(n, payload) for n, payload in enumerate(coded) if n not in lost]))
+    assert (ear.lost, ear.rebuilt) == (len(lost), len(copied))
+    assert len(copied) > 0.7 * len(lost)
+    truth, ours, plc = (np.concatenate([sounds[n] for n in copied]) for sounds in (whole, heard, guessed))
+    assert snr_db(truth, ours) > snr_db(truth, plc) + 6
+    assert snr_db(truth, ours) > 10
+
+
+def test_a_long_gap_is_guessed_for_100_ms_only():
+    ear = Ear("ada")
+    chunks = hear(ear, [(n, SPEECH[n]) for n in (*range(30), *range(50, 60))])
+    assert ear.lost == 20
+    assert list(by_number(chunks)) == [*range(30 + GUESSED), *range(49, 60)]  # and the last one may have a copy
+
+
+def test_a_loss_in_a_pause_is_no_speech():
+    """Two packets were lost, and 5 s passed: nobody knows what they were."""
+    ear = Ear("ada")
+    chunks = hear(ear, [(0, SPEECH[0])])
+    for n in (3, 4, 5):
+        chunks += ear.push(*packet(n, 240_000 + n * 960, SPEECH[n]), 15.0 + n * 0.02)
+    assert [chunk.start for chunk in chunks] == pytest.approx([10.0, 15.06, 15.08, 15.1], abs=1e-3)
+    assert (ear.lost, ear.rebuilt) == (2, 0)
+
+
+def test_a_loss_before_an_empty_packet_is_guessed():
+    ear = Ear("ada")
+    payloads = {0: SPEECH[0], 1: SPEECH[1], 3: b"", 4: SPEECH[4], 5: SPEECH[5]}
+    chunks = hear(ear, payloads.items())
+    assert list(by_number(chunks)) == [0, 1, 2, 4, 5]
+    assert (ear.lost, ear.rebuilt, ear.corrupt) == (1, 0, 0)
+
+
+# -- sealed packets, deafness, consent --------------------------------------------------------------------------------
+
+
+class Door:
+    """Opens packets whose payload does not begin with `forged`; remembers which were tried."""
+
+    def __init__(self):
+        self.tried = []
+
+    def __call__(self, data):
+        self.tried.append(data[12:])
+        return None if data[12:].startswith(b"forged") else data
+
+
+def sealed(**options):
+    door = Door()
+    return Ear("ada", unseal=door, **options), door
+
+
+def feed(ear, levels, payload=b"", first=0, step_s=0.02):
+    """Push a packet of each level, numbers from `first` on; whether the ear was deaf, after each."""
+    deaf = []
+    for n, level in enumerate(levels, first):
+        now = 10 + n * step_s
+        ear.push(*packet(n, round(n * step_s * 48_000), payload or SPEECH[n % 100], level), now)
+        deaf.append(ear.deaf(now))
+    return deaf
+
+
+def test_nothing_is_unsealed_while_the_gate_is_closed_but_every_50th():
+    ear, door = sealed()
+    feed(ear, [127] * 500)
+    assert len(door.tried) == 10
+    assert door.tried == [SPEECH[n % 100] for n in range(SAMPLED - 1, 500, SAMPLED)]
+    feed(ear, [30], first=500)
+    assert len(door.tried) == 20  # the 11th of these was tried already
+    assert ear.decoded == 11
+
+
+def test_what_is_not_authentic_is_counted_and_changes_nothing():
+    clean, (ear, door) = Ear("ada"), sealed()
+    chunks = []
+    for n in range(50):
+        if n % 5 == 3:
+            assert not ear.push(*packet(n + 7, n, b"forged", 10), 10 + n * 0.02)
+        chunks += ear.push(*packet(n, n * 960, SPEECH[n], 30), 10 + n * 0.02)
+    assert ear.forged == 10
+    assert np.array_equal(pcm(chunks), pcm(hear(clean, enumerate(SPEECH[:50]))))
+    assert ear.lost == 0
+    assert len(door.tried) == 60
+
+
+def test_a_forged_packet_among_the_quiet_is_found_when_the_gate_opens():
+    ear, _ = sealed()
+    feed(ear, [127] * 5)
+    feed(ear, [127], b"forged", first=5)
+    assert ear.forged == 0
+    feed(ear, [30], first=6)
+    assert (ear.forged, ear.decoded) == (1, 6)
+
+
+def test_packets_of_which_none_can_be_opened_are_deafness():
+    ear, _ = sealed()
+    deaf = feed(ear, [30] * 300, b"forged")
+    assert deaf.index(True) == 151  # 3 s
+    feed(ear, [30], first=300)
+    assert not ear.deaf(99.0)
+
+
+def test_few_packets_are_no_deafness():
+    ear, _ = sealed()
+    assert not any(feed(ear, [30] * DEAF_PACKETS, b"forged", step_s=1.0))
+    assert feed(ear, [30], b"forged", first=DEAF_PACKETS, step_s=1.0) == [True]
+
+
+@pytest.mark.parametrize("level", [127, 30])
+@pytest.mark.parametrize("payload", [SPEECH[0], b"", CORRUPT])
+def test_silence_is_no_deafness(payload, level):
+    for ear in (sealed()[0], Ear("ada")):
+        assert not any(feed(ear, [level] * 400, payload))
+        assert not ear.deaf(1000.0)  # and now nothing comes at all: muted
+
+
+@pytest.mark.parametrize("step_s", [0.02, 0.4])
+def test_lost_samples_of_a_quiet_speaker_are_no_deafness(step_s):
+    """Every 50th of those that come is lost, as is every other one, in silence or DTX."""
+    for missing in (50, 25, 2):
+        ear, _ = sealed()
+        deaf = [feed(ear, [127], first=n, step_s=step_s)[0] for n in range(1, 1000) if n % missing]
+        assert not any(deaf)
+
+
+def test_one_forged_packet_in_silence_is_no_deafness():
+    ear, door = sealed()
+    feed(ear, [127] * (SAMPLED - 1), step_s=0.4)
+    assert feed(ear, [127] * 5, b"forged", first=SAMPLED - 1, step_s=0.4) == [False] * 5
+    assert ear.forged == 5  # each is tried until one can be opened
+    feed(ear, [127] * 20, first=SAMPLED + 4, step_s=0.4)
+    assert len(door.tried) == 6
+
+
+def test_forgetting_drops_what_waits():
+    ear = Ear("ada")
+    hear(ear, [(0, SPEECH[0]), (2, SPEECH[2])])
+    ear.forget()
+    assert ear.tick(20.0) == []
+    assert [chunk.start for chunk in ear.push(*packet(9, 9 * 960, SPEECH[9]), 20.0)] == [20.0]
+    assert (ear.lost, ear.late) == (0, 0)
+
+
+def test_withdrawn_consent_drops_what_waits_and_unseals_nothing():
+    allowed = True
+    ear, door = sealed(may_hear=lambda speaker: allowed and speaker == "ada")
+    feed(ear, [127] * 5)
+    ear.push(*packet(6, 6 * 960, SPEECH[6], 30), 10.12)  # 5 is missing, so it waits
+    assert len(door.tried) == 1
+    allowed = False
+    assert ear.tick(10.13) == []
+    allowed = True
+    assert ear.tick(11.0) == []
+    assert ear.decoded == 0
+    allowed = False
+    feed(ear, [30] * 200, first=7)
+    assert (len(door.tried), ear.decoded) == (1, 0)
+    assert not ear.deaf(20.0)
+    allowed = True
+    feed(ear, [30], first=207)
+    assert (len(door.tried), ear.decoded) == (2, 1)
+
+
+def test_withdrawn_consent_drops_the_pre_roll():
+    allowed = True
+    ear = Ear("ada", may_hear=lambda _: allowed)
+    feed(ear, [127] * 20)
+    allowed = False
+    ear.tick(10.4)
+    allowed = True
+    feed(ear, [30], first=20)
+    assert ear.decoded == 1
+
+
+def test_another_sender_on_the_line_starts_anew():
+    ear = Ear("ada")
+    for n in range(20):
+        ear.push(*packet(30_000 + n, n * 960, SPEECH[n], 127, ssrc=1), 10 + n * 0.02)
+    chunks = ear.push(*packet(5, 7_000_000, SPEECH[20], 30, ssrc=2), 10.4)
+    assert [chunk.start for chunk in chunks] == [10.4]
+    assert np.array_equal(chunks[0].samples, OpusDecoder().decode(SPEECH[20]))
+    assert (ear.lost, ear.late) == (0, 0)

@@ -14,13 +14,14 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 
 from worker.audio import AudioChunk
 from worker.audio.rtp import RtpHeader, parse
-from worker.errors import RoomError
+from worker.errors import ConfigError, RoomError
 from worker.events import Numbering, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
 from worker.privacy.policy import Consent
 from worker.rooms import ListenerJoined, Tick, embedded, guests, participant
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.participant import KNOCKS_PER_S, Participant
+from worker.rooms.webrtc.listener import SILENT_S
 from worker.rooms.webrtc.peer import LEVEL, Line, Peer
 
 PERSON = "a-person-key-of-their-own"
@@ -37,11 +38,12 @@ class Hall:
     def __init__(self, **options):
         self.server, self.policy = Server(port=0), Consent()
         self.room = EmbeddedRoom(self.server, self.policy, "hall", **options)
-        self.items = []
+        self.items, self.latest = [], {}
 
     async def collect(self):
         async for item in self.room:
             self.items.append(item)
+            self.latest[type(item)] = time.monotonic()
 
     def kinds(self, *kinds):
         return [item for item in self.items if isinstance(item, kinds)]
@@ -86,10 +88,10 @@ class Guest:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.messages, self.events, self.received = [], [], {}
         self.closed = asyncio.Event()
-        self.tamper = lambda sdp: sdp
+        self.tamper, self.options = (lambda sdp: sdp), {}
 
     async def join(self, connect=True):
-        self.socket = await self.session.ws_connect(self.url)
+        self.socket = await self.session.ws_connect(self.url, **self.options)
         await self.say(self.hello)
         self.reader = asyncio.create_task(self.read())
         if connect:
@@ -127,14 +129,19 @@ class Guest:
     def last(self, kind):
         return next((m for m in reversed(self.messages) if m["type"] == kind), None)
 
-    async def speak(self, count, level=b""):
-        """Real Opus packets, as a browser would send them; `level` is a header extension."""
+    async def speak(self, count, level=b"", pause_s=0.005, empty=()):
+        """Real Opus packets, as a browser would send them; `level` is a header extension. Some may hold nothing."""
         sender = self.pc.getTransceivers()[0].sender
         start = bytes([0x90 if level else 0x80, 96])
-        for header, payload in _some(count):
+        for number, (header, payload) in enumerate(_some(count)):
             first = start + header.sequence.to_bytes(2, "big") + header.timestamp.to_bytes(4, "big")
-            await sender.transport._send_rtp(first + sender._ssrc.to_bytes(4, "big") + level + payload)
-            await asyncio.sleep(0.005)
+            first += sender._ssrc.to_bytes(4, "big") + level
+            await sender.transport._send_rtp(first + (b"" if number in empty else payload))
+            await asyncio.sleep(pause_s)
+
+    @property
+    def connection(self):
+        return self.pc.getTransceivers()[0].sender.transport.transport._connection
 
     async def leave(self):
         await self.pc.close()
@@ -277,7 +284,7 @@ async def test_a_bad_message_is_refused_in_words_and_harms_nobody(message, sente
         await one.until(lambda: len(one.kinds(AudioChunk)) >= 4)
         assert ada.pc.connectionState == "connected"
         await bad.leave()
-    assert not one.room._tasks
+    assert not one.room._run.running
 
 
 async def test_an_offer_without_audio_is_refused():
@@ -460,28 +467,138 @@ async def test_closing_waits_for_no_hanging_socket_or_connection(monkeypatch):
         await one.room.close()
         assert time.monotonic() - begun < 1.0
         socket.free.set()
-        await asyncio.gather(*one.room._asides)
+        await asyncio.gather(*one.room._aside.running)
         await eve.leave()
     assert [left.reason for left in one.kinds(SpeakerLeft)] == ["closed"]
+
+
+# -- consent ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_withdrawn_consent_is_followed_within_100_ms_and_may_be_given_again():
+    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
+        await bo.until(lambda: bo.last("slots") and bo.last("slots")["slots"][0]["speaker"] == "p1")
+        speaking = asyncio.create_task(ada.speak(70, pause_s=0.02))
+        await one.until(lambda: len(one.kinds(AudioChunk)) >= 10)
+        withdrawn = time.monotonic()
+        await ada.say({"type": "analyse", "analysed": False})
+        await bo.until(lambda: not card(bo, "p1")["analysed"])
+        await asyncio.sleep(0.3)
+        ear, leg = one.room._here["p1"].ear, one.room._here["p2"].slots[0][0]
+        assert one.latest[AudioChunk] - withdrawn < 0.1
+        decoded, forwarded, heard = ear.decoded, leg.forwarded, len(one.kinds(AudioChunk))
+        await asyncio.sleep(0.1)
+        assert (ear.decoded, len(one.kinds(AudioChunk))) == (decoded, heard)
+        assert leg.forwarded > forwarded  # carried on to the others
+        await ada.say({"type": "analyse", "analysed": True})
+        await one.until(lambda: len(one.kinds(AudioChunk)) > heard + 5)
+        await speaking
+
+
+def card(guest, speaker):
+    return next(one for one in guest.last("participants")["participants"] if one["speaker"] == speaker)
+
+
+# -- watchdogs --------------------------------------------------------------------------------------------------------
+
+
+def vanish(guest):
+    """No datagram comes from this guest any more; its signalling socket stays."""
+    for protocol in guest.connection._protocols:
+        protocol.transport.sendto = lambda data, address: None
+
+
+async def test_a_connection_that_falls_silent_is_lost_and_the_page_told_to_join_again():
+    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        vanish(bo)
+        await asyncio.sleep(0.1)
+        one.room._here["p2"].peer.transport.heard_at -= SILENT_S - 0.5
+        await asyncio.sleep(0.2)
+        assert not one.kinds(SpeakerLeft)
+        await asyncio.wait_for(bo.closed.wait(), 1)
+        assert (bo.socket.close_code, ada.pc.connectionState) == (4504, "connected")
+        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "lost")]
+        assert "joining again" in bo.last("error")["message"]
+
+
+async def test_who_has_neither_microphone_nor_camera_stays_as_long_as_they_answer():
+    """Only checks of the path go to and fro for longer than a silent one is suffered, and only ours are asked."""
+    async with hall() as one, meeting(one, "Ada") as (ada,):
+        await one.until(lambda: one.kinds(ListenerJoined))
+        ada.connection._query_consent_task.cancel()
+        ada.pc.getTransceivers()[0].sender.transport._send_rtp = _nothing
+        await asyncio.sleep(0.1)
+        transport, seen = one.room._here["p1"].peer.transport, []
+        transport._connection.data_received = lambda data, component: seen.append(data)
+        await asyncio.sleep(SILENT_S + 1.0)
+        assert seen == []
+        assert time.monotonic() - transport.heard_at < 2
+        assert ada.pc.connectionState == "connected"
+        assert not one.kinds(SpeakerLeft)
+
+
+async def _nothing(data):
+    """Send nothing."""
+
+
+async def test_a_socket_that_answers_no_ping_is_gone_within_5_s():
+    async with hall() as one, meeting(one, "Ada") as (ada,), aiohttp.ClientSession() as session:
+        await one.until(lambda: one.kinds(SpeakerJoined))
+        bo = Guest(one, session, "Bo", f"{PERSON} Bo")
+        bo.options = {"autoping": False}
+        await bo.join()
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        begun = time.monotonic()
+        await one.until(lambda: one.kinds(SpeakerLeft))
+        assert 3 < time.monotonic() - begun < 5
+        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "lost")]
+        assert ada.pc.connectionState == "connected"
+        await bo.leave()
+
+
+async def test_a_speaker_that_aiortc_hears_no_more_joins_again_within_5_s():
+    """One empty payload ends its decoder's thread."""
+    async with hall(receive="stock") as one, meeting(one, "Ada", "Bo") as (ada, bo):
+        speaking = [
+            asyncio.create_task(guest.speak(250, pause_s=0.02, empty=e)) for guest, e in ((ada, [20]), (bo, []))
+        ]
+        await one.until(lambda: {chunk.speaker for chunk in one.kinds(AudioChunk)} == {"p1", "p2"})
+        begun = time.monotonic()
+        await asyncio.wait_for(ada.closed.wait(), 5)
+        assert ada.socket.close_code == 4504
+        assert "can't be used" in ada.last("error")["message"]
+        assert time.monotonic() - one.latest[AudioChunk] < 0.5 < 2 < time.monotonic() - begun  # the other is heard
+        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p1", "lost")]
+        for task in speaking:
+            task.cancel()
+
+
+async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(embedded, "differing", lambda: ("aiortc's receiver has no door",))
+    room = EmbeddedRoom(Server(port=0), Consent(), "hall")
+    with pytest.raises(ConfigError, match=r"receiver has no door.*Install"):
+        await anext(aiter(room))
+    await room.close()
 
 
 # -- without a network ----------------------------------------------------------------------------------------------
 
 
-def admit(room, name):
+def admit(room, name, analysed=True):
     """Someone whose media flows; what is sent to them is in `sent`."""
-    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": True})
+    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": analysed})
     one.sent = []
     one.peer.transport.send = lambda data: one.sent.append(parse(data)) or True
     one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]
-    one.pair_lines(room._feedback)
+    room._exchange.pair_lines(one)
     room._enter(one)
     return one
 
 
-def carry(room, one, numbers, kind="audio"):
+def carry(room, one, numbers, kind="audio", level=None):
     for number in numbers:
-        header = RtpHeader(111, False, number, number * 960, 1, None, 0, False)
+        header = RtpHeader(111, False, number, number * 960, 1, level, 0, False)
         room._carry(one, kind, header, _some(number + 1)[-1][1], time.monotonic())
 
 
@@ -532,3 +649,39 @@ async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():
         assert not any(lines & set(other.legs[kind]) for other in (bo, cy) for kind in other.legs)
         assert ada not in [*bo.carried.values(), *cy.carried.values()]
         assert [len(other.sent) for other in (ada, bo, cy)] == [0, 2, 3]
+
+
+async def test_who_never_agreed_is_never_decoded():
+    async with hall() as one:
+        ada, bo = admit(one.room, "Ada", analysed=False), admit(one.room, "Bo")
+        carry(one.room, ada, range(20))
+        assert (ada.ear.decoded, len(bo.sent)) == (0, 20)
+    assert not one.kinds(AudioChunk)
+
+
+async def test_what_waits_in_the_ear_is_dropped_with_the_consent():
+    async with hall() as one:
+        ada = admit(one.room, "Ada")
+        carry(one.room, ada, [0, 1, 3])  # 3 waits for 2
+        one.room._analyse(ada, False)
+        one.room._analyse(ada, True)
+        carry(one.room, ada, [40])
+        await one.until(lambda: len(one.kinds(AudioChunk)) == 3)
+        assert (ada.ear.decoded, ada.ear.lost) == (3, 0)
+
+
+async def test_a_replaced_tab_does_not_speak_for_the_person():
+    async with hall() as one:
+        old = admit(one.room, "Ada")
+        new = admit(one.room, "Ada", analysed=False)
+        one.room._analyse(old, True)
+        assert not one.policy.may_hear("p1")
+        assert not new.analysed
+
+
+@pytest.mark.parametrize(("gate", "decoded"), [(True, 0), (False, 20)])
+async def test_silence_is_decoded_only_without_the_gate(gate, decoded):
+    async with hall(gate=gate) as one:
+        ada = admit(one.room, "Ada")
+        carry(one.room, ada, range(20), level=127)
+        assert ada.ear.decoded == decoded

@@ -35,6 +35,7 @@ def run(order, reorder=None, step=0.0):
         ([1, 2, 2, 1, 3, 3], [1, 2, 3]),
         ([1, 3, 3, 3, 2], [1, 2, 3]),
         ([65534, 65536, 65535, 65537], [65534, 65535, 65536, 65537]),
+        ([65533, 65535, 65536, 65537], [65533, "1-65535", 65535, 65536, 65537]),
         ([1, 3, 4, 5, 2, 6], [1, "1-3", 3, 4, 5, 6]),  # 2 comes when nobody waits for it any more
     ],
 )
@@ -93,3 +94,35 @@ def test_no_sequence_of_numbers_is_too_strange(sequences):
     said = run(sequences)
     assert len(said) <= 2 * len(sequences)
     assert all(0 < int(item.split("-")[0]) <= 50 for item in said if isinstance(item, str))
+
+
+@st.composite
+def overtaken(draw, count=40):
+    """Packets 0 to count - 1; the first is first, and no other is overtaken by more than 2 later ones."""
+    order, waiting, passed = [0], list(range(1, count)), [0] * count
+    for choice in draw(st.lists(st.integers(0, count), min_size=count - 1, max_size=count - 1)):
+        limit = next((i for i, number in enumerate(waiting) if passed[number] == 2), len(waiting) - 1)
+        at = choice % (limit + 1)
+        for number in waiting[:at]:
+            passed[number] += 1
+        order.append(waiting.pop(at))
+    return order
+
+
+@settings(deadline=None)
+@given(order=overtaken(), first=st.integers(0, 65535))
+def test_what_is_overtaken_by_two_is_not_lost(order, first):
+    reorder, said = Reorder(), []
+    for index, number in enumerate(order):
+        said += reorder.push((first + number) & 0xFFFF, number, index * 0.02)
+        said += reorder.tick(index * 0.02)
+    assert said == list(range(len(order)))
+
+
+@settings(deadline=None)
+@given(order=st.lists(st.integers(0, 80), max_size=80), first=st.integers(65_456, 65_535))
+def test_where_sequence_numbers_begin_does_not_matter(order, first):
+    """65535 is followed by 0."""
+    plain, shifted = Reorder(), Reorder()
+    for number in order:
+        assert shifted.push((first + number) & 0xFFFF, number, 0.0) == plain.push(number, number, 0.0)

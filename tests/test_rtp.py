@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.audio.rtp import RtpHeader, parse, rewrite
+from tests.fuzz_rtp import SEED, datagrams
+from worker.audio.rtp import RtpHeader, extension, parse, rewrite
 
 
 def packet(first=0x80, second=111, sequence=7, timestamp=960, ssrc=0xABCD, rest=b""):
@@ -72,7 +73,9 @@ def test_a_malformed_packet_is_none(data):
     assert parse(data, 1) is None
 
 
-@pytest.mark.parametrize(("rest", "payload"), [(b"abc\x00\x02", b"abc"), (b"\x00\x02", b""), (b"ab\xff", b"")])
+@pytest.mark.parametrize(
+    ("rest", "payload"), [(b"abc\x00\x02", b"abc"), (b"\x00\x02", b""), (b"ab\xff", b""), (b"a" * 200 + b"\xff", b"")]
+)
 def test_padding_is_no_payload(rest, payload):
     data = packet(0xA0, rest=rest)
     assert parse(data).payload(data) == payload
@@ -85,6 +88,25 @@ def test_parse_never_raises_and_stays_inside_the_packet(data, level_id):
     if header is not None:
         assert header.size <= len(data)
         assert header.payload(data) in data
+
+
+def test_extensions_are_found_by_their_id():
+    data = packet(0x91, rest=bytes(4) + bytes.fromhex("bede0002 41 3132 00 10 28 0000") + b"opus")
+    assert [extension(data, wanted) for wanted in (4, 1, 2)] == [b"12", b"\x28", None]
+    assert extension(packet(), 4) is None
+    assert extension(packet(0x90, rest=bytes.fromhex("10000001 0101 2200")), 1) is None
+
+
+def test_thousands_of_hostile_packets():
+    taken = 0
+    for data in datagrams(SEED, 8000):
+        header = parse(data, 1)
+        if header is not None:
+            taken += 1
+            assert header.payload(data) in data[header.size :]
+            assert header.level is None or extension(data, 1)[0] == header.level
+            assert (extension(data, 4) or b"") in data[12 : header.size]
+    assert 2000 < taken < 6000
 
 
 @settings(deadline=None)

@@ -20,6 +20,8 @@ from worker.events import (
     SpeakerLeft,
     SpeakerMuted,
     SpeakerUnmuted,
+    SpeechEnded,
+    SpeechStarted,
 )
 from worker.privacy.policy import Policy
 from worker.ring import Ring
@@ -58,20 +60,29 @@ class Live:
         """The same person's earlier connection, which says its last word first."""
         self.held: list[Event] = []
         """What waits for that."""
-        self.heard = True
-        """False once this person may not be heard any more."""
+        self.heard = False
+        """Whether this person might be heard when that was last asked."""
+        self.until = 0.0
+        """End of the sound whose events have been said."""
+        self.begun: float | None = None
+        """Start of the utterance under way, as far as it has been said."""
 
     def put(self, item: AudioChunk | Tick | SpeakerMuted) -> None:
         oldest = self.sound.put(item)
         if isinstance(oldest, AudioChunk):
             self.dropped_s += len(oldest.samples) / RATE
 
-    def withdraw(self, at: float) -> None:
-        """Forget all that waits; what was begun ends where it was heard."""
-        self.heard = False
+    def withdraw(self, fresh: Speaker) -> list[Event]:
+        """Forget all that waits and all state of the voice; what was begun ends where it was last heard."""
         self.sound.clear()
         self.windows.clear()
-        self.sound.put(SpeakerMuted(at, self.speaker.id))
+        speaker, self.speaker = self.speaker, fresh
+        if self.begun is None:
+            return []
+        for event in speaker.stop(self.until):
+            if isinstance(event, SpeechEnded) and event.started == self.begun:
+                return [event]
+        return [SpeechEnded(self.until, fresh.id, self.begun)]  # the speaker ended it while this was being asked
 
     def leave(self, reason: SpeakerLeft) -> None:
         self.reason = reason
@@ -139,7 +150,8 @@ class Session:
     async def _run_lockstep(self) -> None:
         async for item in self._room:
             if isinstance(item, AudioChunk):
-                self._chunks.append(item)
+                if self._policy.may_hear(item.speaker):
+                    self._chunks.append(item)
                 continue
             await self._hear_chunks()
             match item:
@@ -190,8 +202,7 @@ class Session:
     async def _take(self, item: RoomItem, tasks: asyncio.TaskGroup) -> None:
         match item:
             case AudioChunk():
-                if (live := self._live.get(item.speaker)) is not None and self._policy.may_hear(item.speaker):
-                    live.heard = True
+                if (live := self._live.get(item.speaker)) is not None and self._hears(live):
                     live.put(item)
             case SpeakerJoined():
                 live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
@@ -204,8 +215,7 @@ class Session:
                     live.leave(item)
             case Tick():
                 for live in self._live.values():
-                    if live.heard and not self._policy.may_hear(live.speaker.id):
-                        live.withdraw(item.at)
+                    self._hears(live)
                     live.put(item)
                 self._tick(item.at)
             case SpeakerMuted() | SpeakerUnmuted():
@@ -215,6 +225,16 @@ class Session:
                     self._say_in_turn(live, item)
             case _:
                 await self._other(item)
+
+    def _hears(self, live: Live) -> bool:
+        """Whether this person may be heard; the first no after a yes drops all that is held of them.
+
+        Asked before sound is taken and again before anything that follows from it is said.
+        """
+        heard, live.heard = live.heard, self._policy.may_hear(live.speaker.id)
+        if heard and not live.heard:
+            self._spread(live, live.withdraw(self._make_speaker(live.speaker.id)))
+        return live.heard
 
     def _say_in_turn(self, live: Live, event: Event) -> None:
         """Say it now, or once the same person's earlier connection has said its last word."""
@@ -229,41 +249,53 @@ class Session:
             live.after = None
             for event in live.held:
                 self.say(event)
-        speaker = live.speaker
         async for item in live.sound:
             match item:
                 case AudioChunk():
-                    self._spread(live, await speaker.hear(item))
+                    await self._hear(live, item)
                 case Tick():
-                    self._spread(live, speaker.tick(item.at))
+                    self._spread(live, live.speaker.tick(item.at))
                 case SpeakerMuted():
-                    self._spread(live, speaker.stop(item.at))
-        self._spread(live, speaker.stop(self._at))
+                    self._spread(live, live.speaker.stop(item.at))
+        self._spread(live, live.speaker.stop(self._at))
         if live.reason is not None:
             live.windows.clear()
             self.say(live.reason)
-        if self._live.get(speaker.id) is live:
-            del self._live[speaker.id]
+        if self._live.get(live.speaker.id) is live:
+            del self._live[live.speaker.id]
         self.dropped_s += live.dropped_s
         live.windows.close()
         live.done.set()
 
+    async def _hear(self, live: Live, chunk: AudioChunk) -> None:
+        if not self._hears(live):
+            return
+        speaker = live.speaker
+        found = await speaker.hear(chunk)
+        if self._hears(live) and speaker is live.speaker:  # another one if consent was withdrawn meanwhile
+            self._spread(live, found)
+            live.until = chunk.end
+
     def _spread(self, live: Live, found: Sequence[Event | Window]) -> None:
         for item in found:
-            if not isinstance(item, Window):
-                self.say(item)
-            elif live.heard:
+            if isinstance(item, Window):
                 live.windows.put(item)
+                continue
+            if isinstance(item, SpeechStarted | SpeechEnded):
+                live.begun = item.at if isinstance(item, SpeechStarted) else None
+            self.say(item)
 
     async def _feel(self, live: Live) -> None:
         async for window in live.windows:
-            felt = await live.speaker.feel(window)
+            if not self._hears(live):
+                continue
+            speaker = live.speaker
+            felt = await speaker.feel(window)
             if live.reason is not None and live.done.is_set():
                 return  # nothing is said of a person after they left
-            if not live.heard:
-                continue
-            for event in felt:
-                self.say(event)
+            if self._hears(live) and speaker is live.speaker:
+                for event in felt:
+                    self.say(event)
 
     # -- both -----------------------------------------------------------------------------------------------------
 

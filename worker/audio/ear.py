@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from worker.audio import RATE, AudioChunk, Samples
+from worker.audio import RATE, AudioChunk
 from worker.audio.clock import RtpClock
 from worker.audio.gate import Gate
 from worker.audio.jitter import Lost, Reorder
@@ -17,9 +17,9 @@ GUESSED = 5
 FASTEST, BURST_S = 1.2, 1.0
 """A sender's sound may last this much of the time it took, and this much more: a few octets can claim 120 ms."""
 SAMPLED = 50
-"""Of packets that the gate would leave alone, every 50th is decrypted: libsrtp counts the cycles of the sequence by
-those it sees, and a speaker whose packets can't be decrypted is noticed."""
-DEAF_S, DEAF_PACKETS = 3.0, 50
+"""Of packets that the gate would leave alone, every 50th is decrypted, and each after it until one succeeds: libsrtp
+counts the cycles of the sequence by those it sees, and a speaker whose packets can't be decrypted is noticed."""
+DEAF_S, DEAF_PACKETS = 3.0, 60
 """So long, and so many packets, without one that could be used: something between us is broken."""
 TICKS = 3
 """RTP ticks at 48 kHz per sample at 16 kHz."""
@@ -32,8 +32,9 @@ class _Held:
 
     __slots__ = ("arrival", "data", "header", "sealed")
 
-    def __init__(self, header: RtpHeader, data: bytes, sealed: bool, arrival: float) -> None:
-        self.header, self.data, self.sealed, self.arrival = header, data, sealed, arrival
+    def __init__(self, header: RtpHeader, data: bytes, arrival: float) -> None:
+        self.header, self.data, self.arrival = header, data, arrival
+        self.sealed = True
 
 
 _Item: TypeAlias = _Held | Lost[_Held]
@@ -67,6 +68,7 @@ class Ear:
         self.decoded = 0
         self._speaker, self._may_hear, self._unseal = speaker, may_hear, unseal
         self._gated = gated
+        self._credit, self._spent_at = BURST_S, 0.0
         self._used_at: float | None = None
         self._unused = 0
         self._ssrc: int | None = None
@@ -84,9 +86,7 @@ class Ear:
         self._decoder = OpusDecoder()
         self._last: int | None = None
         self._step = FRAME
-        self._end = 0.0
         self._in_a_row = 0
-        self._credit, self._spent_at = BURST_S, 0.0
 
     def close(self) -> None:
         """Nothing more is heard; the same as `forget` here."""
@@ -108,9 +108,9 @@ class Ear:
         self._unused += 1
         if self._used_at is None:
             self._used_at = now
-        held = _Held(header, data, self._unseal is not None, now)
-        worth = not self._gated or self._gate.passes(_level(header)) or header.sequence % SAMPLED == 0
-        if held.sealed and worth and not self._open(held):
+        held = _Held(header, data, now)
+        worth = self._unseal is None or not self._gated or self._gate.passes(_level(header)) or self._unused >= SAMPLED
+        if worth and not self._open(held):
             return []
         return self._hear(self._reorder.push(header.sequence, held, now))
 
@@ -130,8 +130,6 @@ class Ear:
     def _hear(self, items: Sequence[_Item]) -> list[AudioChunk]:
         chunks: list[AudioChunk] = []
         for item in items:
-            if isinstance(item, _Held) and not item.sealed:
-                self._used_at, self._unused = item.arrival, 0
             for due in self._worth(item) if self._gated else (item,):
                 if isinstance(due, Lost):
                     self._replace(due, chunks)
@@ -159,7 +157,8 @@ class Ear:
         self.decoded += 1
         self._in_a_row = 0
         self._last, self._step = held.header.timestamp, len(sound)
-        self._give(self._clock.place(held.header.timestamp, held.arrival), sound, chunks)
+        start = self._clock.place(held.header.timestamp, held.arrival)
+        chunks.append(AudioChunk(self._speaker, start, sound))
 
     def _replace(self, lost: Lost[_Held], chunks: list[AudioChunk]) -> None:
         """Sound in place of lost packets, if the timestamps around them say that they were speech without a pause."""
@@ -170,6 +169,7 @@ class Ear:
         if abs(hole - (lost.count + 1) * self._step * TICKS) > self._step:
             return
         payload = self._payload(lost.following)
+        end = self._clock.place(lost.following.header.timestamp, lost.following.arrival)
         for left in range(lost.count - 1, -1, -1):
             if not self._affords(self._step, lost.following.arrival):
                 return
@@ -178,14 +178,9 @@ class Ear:
                 sound = self._decoder.recover(payload, self._step)
             else:
                 sound = self._decoder.conceal(self._step) if lost.count - left <= GUESSED else None
-            if sound is None:
-                self._end += self._step / RATE
-            else:
-                self._give(self._end, sound, chunks)
-
-    def _give(self, start: float, sound: Samples, chunks: list[AudioChunk]) -> None:
-        chunks.append(AudioChunk(self._speaker, start, sound))
-        self._end = start + len(sound) / RATE
+            if sound is not None:
+                start = end - (left + 1) * self._step / RATE
+                chunks.append(AudioChunk(self._speaker, start, sound))
 
     # -- one packet -----------------------------------------------------------------------------------------------
 
@@ -195,6 +190,7 @@ class Ear:
             self.forged += 1
             return False
         held.data, held.sealed = data, False
+        self._used_at, self._unused = held.arrival, 0
         return True
 
     def _payload(self, held: _Held) -> bytes:

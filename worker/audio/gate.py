@@ -55,8 +55,6 @@ class Gate(Generic[T]):
         if self.is_open and (timestamp - self._loud_at) & 0xFFFFFFFF <= HANGOVER:
             return (item,)
         self.is_open = False
-        self.threshold = OPEN
-        """-dBov; louder packets open the gate. It follows steady noise, so that the gate closes in a noisy room too."""
         self._before.append((timestamp, item))
         return ()
 
@@ -78,7 +76,8 @@ class Gate(Generic[T]):
             return
         if self._half_at is None:
             self._half_at = timestamp
-        elif (timestamp - self._half_at) & 0xFFFFFFFF > MEMORY:
-            self._half_at, self._earlier, self._quietest = timestamp, self._quietest, 0
+        elif (gone := (timestamp - self._half_at) & 0xFFFFFFFF) > MEMORY:
+            self._half_at, self._earlier = timestamp, self._quietest if gone <= 2 * MEMORY else 127
+            self._quietest = 0
         self._quietest = max(self._quietest, level)
         self.threshold = min(OPEN, max(LOUD, max(self._quietest, self._earlier) - MARGIN))

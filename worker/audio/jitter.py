@@ -28,8 +28,10 @@ class Reorder(Generic[T]):
         """Packets that came after their place was given up, or came twice."""
         self._window, self._wait_s, self._jump = window, wait_s, jump
         self._next: int | None = None
-        self._pending: dict[int, T] = {}
+        self._pending: dict[int, tuple[T, float]] = {}
+        """By sequence number: what waits for those before it, and when it came."""
         self._since = 0.0
+        """When the first gap became the first one."""
         self._late_in_a_row = 0
 
     def push(self, sequence: int, packet: T, now: float) -> Sequence[T | Lost[T]]:
@@ -50,39 +52,42 @@ class Reorder(Generic[T]):
         if ahead > self._jump:
             given += self._start_over(sequence)
         self._late_in_a_row = 0
-        if not self._pending:
+        if not self._pending or sequence == self._next:
             self._since = now
-        self._pending[sequence] = packet
-        self._give_ready(given, now)
-        if len(self._pending) >= self._window:
-            self._give_up(given, now)
+        self._pending.setdefault(sequence, (packet, now))
+        self._give_ready(given)
+        self._give_overdue(given, now)
         return given
 
     def tick(self, now: float) -> Sequence[T | Lost[T]]:
-        """Closes a gap that has waited too long, even when nothing arrives any more."""
+        """Gives what has waited too long, even when nothing arrives any more."""
         given: list[T | Lost[T]] = []
-        if self._pending and now - self._since > self._wait_s:
-            self._give_up(given, now)
+        if self._pending:
+            self._give_overdue(given, now)
         return given
 
     def _start_over(self, sequence: int) -> list[T]:
         """What still waits is given as it is: nobody knows what lies between it and the new beginning."""
         ahead = self._next or 0
-        waiting = [self._pending[number] for number in sorted(self._pending, key=lambda n: (n - ahead) & 0xFFFF)]
+        waiting = [self._pending[number][0] for number in sorted(self._pending, key=lambda n: (n - ahead) & 0xFFFF)]
         self._pending.clear()
         self._next = sequence
         return waiting
 
-    def _give_ready(self, given: list[T | Lost[T]], now: float) -> None:
-        while self._next is not None and (packet := self._pending.pop(self._next, None)) is not None:
+    def _give_ready(self, given: list[T | Lost[T]]) -> None:
+        while self._next is not None and (waiting := self._pending.pop(self._next, None)) is not None:
             self._next = (self._next + 1) & 0xFFFF
-            self._since = now
-            given.append(packet)
+            given.append(waiting[0])
 
-    def _give_up(self, given: list[T | Lost[T]], now: float) -> None:
+    def _give_overdue(self, given: list[T | Lost[T]], now: float) -> None:
+        while self._pending and (len(self._pending) >= self._window or now - self._since > self._wait_s):
+            self._give_up(given)
+            self._since = min((came for _, came in self._pending.values()), default=now)
+
+    def _give_up(self, given: list[T | Lost[T]]) -> None:
         """The gap in front of the first waiting packet is a loss."""
         ahead = self._next or 0
         first = min(self._pending, key=lambda n: (n - ahead) & 0xFFFF)
-        given.append(Lost((first - ahead) & 0xFFFF, self._pending[first]))
+        given.append(Lost((first - ahead) & 0xFFFF, self._pending[first][0]))
         self._next = first
-        self._give_ready(given, now)
+        self._give_ready(given)

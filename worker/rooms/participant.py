@@ -9,8 +9,10 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiortc import InvalidStateError
 
 from worker.audio.rtp import RtpHeader
+from worker.errors import RoomError
 from worker.ring import Ring
 from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
 from worker.rooms.webrtc.listener import Hearing
@@ -24,6 +26,8 @@ WRITE_S = 5.0
 """Seconds a browser may take for one signalling message."""
 RECENT = 512
 """Video packets kept to be sent again: some seconds of a usual picture. A power of two, as sequence numbers wrap."""
+BUFFERED = 256 * 1024
+"""Bytes a browser's data channel may be behind before messages to it are dropped and it is given a snapshot."""
 KNOCKS_PER_S = 50
 """Messages a browser may send in a second, over signalling and the data channel together."""
 REPEATS_PER_S = 500
@@ -75,6 +79,10 @@ class Participant:
         """Whether there is sound of this person to be heard."""
         return self.present and not self.muted
 
+    def towards(self) -> list[Leg]:
+        """All lines towards this participant."""
+        return [leg for pair in self.slots for leg in pair]
+
     def knock(self) -> bool:
         """Count a message from this browser; False when there are too many."""
         self.knocks += 1
@@ -84,6 +92,30 @@ class Participant:
         """Send on the signalling socket, in order, without waiting."""
         if self._outbox.put(message) is not None:
             self.dismiss("Your browser does not take messages: join again.", 4504)
+
+    def tell(self, message: str, greeting: bool) -> bool:
+        """Send on the data channel, to nobody before their greeting; False when it is too full to take this.
+
+        Raises RoomError when it can never take this.
+        """
+        channel = self.channel
+        if channel is None or channel.readyState != "open" or self.behind or not (self.greeted or greeting):
+            return True
+        if channel.bufferedAmount > BUFFERED:
+            self.behind, self.greeted = True, False
+            return False
+        try:
+            channel.send(message)
+        except (ValueError, InvalidStateError):
+            raise RoomError("Your data channel takes no messages of this size: reload the page.") from None
+        self.greeted = True
+        return True
+
+    def catches_up(self) -> bool:
+        """Whether a data channel that was behind has just become ready for a greeting again."""
+        ready = self.behind and self.channel is not None and self.channel.bufferedAmount < BUFFERED // 4
+        self.behind = self.behind and not ready
+        return ready
 
     def dismiss(self, sentence: str, code: int = 4400) -> None:
         """Say a last sentence and close the signalling socket; only the first one counts."""

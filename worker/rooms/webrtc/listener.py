@@ -17,7 +17,7 @@ from worker.errors import RoomError
 from worker.rooms.webrtc.names import Path, usable_path
 from worker.rooms.webrtc.peer import LARGEST_SDP, LEVEL, announce
 from worker.rooms.webrtc.stock import StockEar
-from worker.rooms.webrtc.transport import Route, Transport, prepare, without_thread
+from worker.rooms.webrtc.transport import Route, Transport, prepare
 
 log = structlog.get_logger()
 
@@ -76,6 +76,8 @@ class Listener:
         if len(sdp) > 4 * LARGEST_SDP or sdp.count("\nm=") > SPARE_LINES:
             raise RoomError(f"The SFU's offer is too large: it has more than {SPARE_LINES} lines.", "bad_offer")
         ice = set(re.findall(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE))
+        if not ice:
+            raise RoomError("The SFU sent something that is no offer: join again.", "bad_offer")
         if self._ice and not ice & self._ice:
             raise RoomError("The SFU restarted ICE, which aiortc can't follow: join again.", "ice_restart")
         self._ice = ice
@@ -105,17 +107,19 @@ class Listener:
 
     def _adopt(self, transceiver: Any) -> None:
         mid = transceiver.mid
-        if mid in self._routes:
-            return
         level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
         opus = next((c for c in transceiver._codecs if c.mimeType.lower() == "audio/opus"), None)
         if opus is None:
+            return
+        if mid in self._routes:
+            self._routes[mid].payload_type, self._routes[mid].level_id = opus.payloadType, level_id
             return
         take = partial(self._take, mid)
         route = Route("audio", mid, opus.payloadType, level_id, transceiver.receiver, take)
         self._routes[mid] = route
         self.transport.route(route)
-        transceiver.receiver.receive = without_thread(transceiver.receiver)
+        self.transport.adopt(route)
+        self.transport.report(transceiver.sender._ssrc)
 
     def hear(self, mid: str, speaker: str) -> None:
         """Hear a line as this speaker's from now on; whoever it carried before is forgotten."""
@@ -152,13 +156,19 @@ class Listener:
                 self._give(chunks)
             if ear.deaf(now):
                 raise RoomError(f"Packets of line {mid} come and none can be used: join again.", "deaf")
-        if self.pc.connectionState == "connected" and time.monotonic() - self.transport.heard_at > SILENT_S:
+        if self._silent_s() > SILENT_S:
             raise RoomError(f"Nothing has come from the SFU for {SILENT_S:.0f} s: join again.", "media_lost")
         if self.pc.connectionState in ("failed", "closed"):
             raise RoomError("The media connection to the SFU ended: join again.", "media_lost")
+
+    def _silent_s(self) -> float:
+        """Seconds since the last datagram. On the stock path nobody sees them: aiortc gives up after some 9 s."""
+        watched = self.path == "own" and self.pc.connectionState == "connected"
+        return time.monotonic() - self.transport.heard_at if watched else 0.0
 
     async def close(self) -> None:
         """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
         for mid in list(self.ears):
             self.ignore(mid)
+        self.transport.close()
         await asyncio.shield(self.pc.close())

@@ -10,8 +10,15 @@ from typing import Any, Literal, TypeAlias
 
 import aioice.ice
 import structlog
-from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceTransport,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSctpTransport,
+)
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from pylibsrtp import Session
 
@@ -24,11 +31,15 @@ Path: TypeAlias = Literal["own", "stock"]
 def usable_path(wanted: Path) -> Path:
     """The path wanted, or `stock`, having said why, where our own would not work."""
     if wanted == "own" and (differences := differing()):
-        log.error(
-            "hearing through aiortc's own receiver, which loses words", have=versions(), differing=list(differences)
-        )
+        _say(differences)
         return "stock"
     return wanted
+
+
+@cache
+def _say(differences: tuple[str, ...]) -> None:
+    """Once in a process, however many connections ask."""
+    log.error("hearing through aiortc's own receiver, which loses words", have=versions(), differing=list(differences))
 
 
 @cache
@@ -74,13 +85,6 @@ def _datagrams_pass_us() -> bool:
     return taken == [(b"\x16" * 40, 1)] and vars(connection)["data_received"] is not None
 
 
-def _statistics_count() -> bool:
-    statistics: Any = StreamStatistics(48_000)
-    for number in (1, 2, 4):
-        statistics.add(SimpleNamespace(sequence_number=number, timestamp=number * 960))
-    return (statistics.packets_received, statistics.packets_lost, statistics.max_seq) == (3, 1, 4)
-
-
 def _queue_is_one() -> bool:
     return isinstance(_parts().connection._queue, asyncio.Queue)
 
@@ -90,10 +94,9 @@ def _connection_tables() -> bool:
     return isinstance(connection._nominated, dict) and connection._check_list == [] and connection._protocols == []
 
 
-def _receiver_starts_as_known() -> bool:
+def _receiver_calls() -> bool:
     receiver = _parts().receiver
-    fresh = receiver._RTCRtpReceiver__started is False and receiver._RTCRtpReceiver__rtcp_task is None
-    return fresh and receiver._RTCRtpReceiver__remote_streams == {} and _takes(receiver._run_rtcp)
+    return _takes(receiver.receive, "parameters") and _takes(receiver._handle_rtcp_packet, "packet")
 
 
 def _dtls_tables() -> bool:
@@ -104,13 +107,25 @@ def _dtls_tables() -> bool:
 def _dtls_calls() -> bool:
     dtls = _parts().dtls
     registers = _takes(dtls._register_rtp_receiver, "receiver", "parameters")
-    return registers and _takes(dtls._register_rtp_sender, "sender", "parameters") and _takes(dtls._send_rtp, "data")
+    handles = _takes(dtls._handle_rtp_data, "data", "arrival_time_ms") and _takes(dtls._send_rtp, "data")
+    return registers and handles and _takes(dtls._register_rtp_sender, "sender", "parameters")
 
 
 def _line_lists() -> bool:
     parts = _parts()
     lists = isinstance(parts.line._codecs, list) and isinstance(parts.line._headerExtensions, list)
-    return lists and isinstance(parts.sender._ssrc, int) and hasattr(parts.line, "_offerDirection")
+    return lists and hasattr(parts.line, "_offerDirection")
+
+
+def _sender_parts() -> bool:
+    sender = _parts().sender
+    known = isinstance(sender._ssrc, int) and isinstance(sender._stream_id, str)
+    return known and _takes(sender._handle_rtcp_packet, "packet")
+
+
+def _window_shrinks() -> bool:
+    sctp: Any = RTCSctpTransport(_parts().dtls)
+    return isinstance(sctp._advertised_rwnd, int) and sctp._advertised_rwnd > 0
 
 
 def _pairs_say_their_state() -> bool:
@@ -124,11 +139,12 @@ CHECKS: dict[str, Callable[[], bool]] = {
     "aioice's Connection keeps _nominated, _check_list and _protocols": _connection_tables,
     "aioice's pairs have remote_addr and a state SUCCEEDED": _pairs_say_their_state,
     "aioice reads CONSENT_INTERVAL when it waits": lambda: aioice.ice.CONSENT_INTERVAL > 0,
-    "aiortc's StreamStatistics.add reads sequence_number and timestamp": _statistics_count,
-    "aiortc's receiver starts with _run_rtcp, __started, __rtcp_task and __remote_streams": _receiver_starts_as_known,
+    "aiortc's receivers start by receive and take RTCP by _handle_rtcp_packet": _receiver_calls,
     "aiortc's DTLS transport keeps _rx_srtp, _tx_srtp and _rtp_router.ssrc_table": _dtls_tables,
-    "aiortc's DTLS transport registers senders and receivers and sends by _send_rtp": _dtls_calls,
-    "aiortc's transceivers keep _codecs, _headerExtensions, _offerDirection and _ssrc": _line_lists,
+    "aiortc's DTLS transport registers senders and receivers, takes and sends RTP": _dtls_calls,
+    "aiortc's transceivers keep _codecs, _headerExtensions and _offerDirection": _line_lists,
+    "aiortc's senders keep _ssrc and _stream_id, and receive RTCP by _handle_rtcp_packet": _sender_parts,
+    "aiortc's data channels count what they may still take in _advertised_rwnd": _window_shrinks,
     "pylibsrtp's Session has protect and unprotect": lambda: callable(Session.protect) and callable(Session.unprotect),
 }
 """What must hold, in the words that an operator is told when it does not."""

@@ -21,7 +21,7 @@ from aiortc.sdp import SessionDescription
 
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
-from worker.rooms.webrtc.transport import Route, Transport, prepare, without_thread
+from worker.rooms.webrtc.transport import Route, Transport, prepare
 
 CODECS = {"audio": "audio/opus", "video": "video/vp8"}
 """The one codec per kind that every browser speaks, so that packets fit every other browser as they are."""
@@ -123,7 +123,8 @@ class Peer:
             if kind == "audio":
                 self.voice_receiver = transceiver.receiver
             if kind == "video" or not self._stock:
-                transceiver.receiver.receive = without_thread(transceiver.receiver)
+                self.transport.adopt(route)
+                self.transport.report(transceiver.sender._ssrc)
             handle = transceiver.receiver._handle_rtcp_packet
             transceiver.receiver._handle_rtcp_packet = partial(self._reported, kind, handle)
         else:
@@ -171,6 +172,7 @@ class Peer:
 
     async def close(self) -> None:
         """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
+        self.transport.close()
         await asyncio.shield(self.pc.close())
 
 

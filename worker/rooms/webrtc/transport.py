@@ -6,18 +6,21 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import aioice.ice
-from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtp import RtcpSrPacket
 from pylibsrtp import Error as SrtpError
 
 from worker.audio.rtp import RtpHeader, extension, parse
+from worker.rooms.webrtc.reports import Arrivals, keep_reporting
 
 CLOCK = {"audio": 48_000, "video": 90_000}
 LONGEST_QUEUE = 500
 """Datagrams that may wait for aiortc (DTLS, RTCP, data channel); more is a flood."""
+LARGEST_DATAGRAM = 2048
+"""Octets; no path carries more at once. asyncio makes room for 256 KiB per datagram, which costs more than all the rest
+of receiving it; what is longer arrives cut, and is dropped as not authentic."""
 PATHS = 16
 """Addresses of the far end that are remembered: it may change between its networks."""
 LEARNED, LEARNED_PER_S = 32, 1.0
@@ -42,24 +45,20 @@ class Route:
     payload_type: int
     level_id: int | None
     receiver: Any
-    """aiortc's receiver, which reports to the sender what arrived."""
+    """aiortc's receiver, to which it hands the sender's reports."""
     take: Callable[[RtpHeader, bytes, float], None]
     """Called with each packet as it came, still encrypted, and `time.monotonic()`."""
-    ssrc: int | None = None
+    arrivals: Arrivals | None = None
     """Of the stream that is being received."""
+    adopted: bool = False
+    """Whether we report what arrives, instead of aiortc."""
     announced: set[int] = field(default_factory=set)
     """SSRCs that the far end's last offer names for this line."""
 
-
-class _Stream:
-    """One SSRC. It stands for a packet where aiortc's statistics want one: they read its number and timestamp."""
-
-    __slots__ = ("route", "seen", "statistics")
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.statistics: Any = StreamStatistics(CLOCK[route.kind])
-        self.seen = SimpleNamespace(sequence_number=0, timestamp=0)
+    @property
+    def ssrc(self) -> int | None:
+        """Of the stream that is being received."""
+        return self.arrivals.ssrc if self.arrivals is not None else None
 
 
 class Transport:
@@ -74,7 +73,8 @@ class Transport:
         self._dtls: Any = None
         self._connection: Any = None
         self._routes: dict[str, Route] = {}
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Route] = {}
+        self._reporting: asyncio.Task[None] | None = None
         self._paths: set[tuple[str, int]] = set()
         self._learned, self._learned_at = 0.0, 0.0
 
@@ -125,6 +125,8 @@ class Transport:
             self.dropped["malformed"] += 1
 
         protocol.datagram_received = datagram_received
+        if hasattr(protocol.transport, "max_size"):
+            protocol.transport.max_size = LARGEST_DATAGRAM
 
     def _is_path(self, address: Any) -> bool:
         """Whether the far end proved that this address is its own; before it has proved any, all may be."""
@@ -137,38 +139,56 @@ class Transport:
             self._paths.add(address)
         return address in proved
 
+    def adopt(self, route: Route) -> None:
+        """Let aiortc's receiver of this line decode nothing, run no thread, and hand us what the sender reports."""
+
+        async def receive(parameters: Any) -> None:
+            route.receiver.transport._register_rtp_receiver(route.receiver, parameters)
+
+        async def handle_rtcp(packet: Any) -> None:
+            if isinstance(packet, RtcpSrPacket) and route.arrivals is not None and packet.ssrc == route.ssrc:
+                route.arrivals.reported(packet.sender_info.ntp_timestamp, time.monotonic())
+
+        route.receiver.receive, route.receiver._handle_rtcp_packet = receive, handle_rtcp
+        route.adopted = True
+
+    def report(self, ssrc: int) -> None:
+        """Tell the far end from now on what arrives. `ssrc` is one of our own."""
+        if self._reporting is None:
+            work = keep_reporting(ssrc, self._arrivals, self.send_rtcp, time.monotonic)
+            self._reporting = asyncio.create_task(work)
+
+    def _arrivals(self) -> list[Arrivals]:
+        return [route.arrivals for route in self._routes.values() if route.adopted and route.arrivals is not None]
+
+    def close(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+
     # -- receiving ------------------------------------------------------------------------------------------------
 
     def _received(self, data: bytes, component: int) -> None:
-        """Every datagram that is not STUN (RFC 7983): media is ours, the rest goes on to aiortc."""
+        """Every datagram that is not STUN (RFC 7983): media is ours, the rest goes on to aiortc.
+
+        For media this is the busiest function of the worker, and longer than others for that.
+        """
         now = self.heard_at = time.monotonic()
-        if len(data) < 12:
+        if len(data) < 12 or not 19 < data[0] < 192:
             self.dropped["malformed"] += 1
-        elif 127 < data[0] < 192 and not 192 <= data[1] <= 223:
-            self._media(data, now)
-        elif not 19 < data[0] < 192:
-            self.dropped["malformed"] += 1
-        elif self._connection._queue.qsize() < LONGEST_QUEUE:
-            self._connection._queue.put_nowait((data, component))
-        else:
-            self.dropped["flood"] += 1
-
-    def _media(self, data: bytes, now: float) -> None:
-        stream = self._streams.get(int.from_bytes(data[8:12]))
-        if stream is None:
-            stream = self._learn(data, now)
-            if stream is None:
+        elif data[0] < 128 or 191 < data[1] < 224:
+            if self._connection._queue.qsize() < LONGEST_QUEUE:
+                self._connection._queue.put_nowait((data, component))
+            else:
+                self.dropped["flood"] += 1
+        elif (route := self._streams.get(int.from_bytes(data[8:12])) or self._learn(data, now)) is not None:
+            header = parse(data, route.level_id)
+            if header is None or header.payload_type != route.payload_type or route.arrivals is None:
+                self.dropped["malformed"] += 1
                 return
-        header = parse(data, stream.route.level_id)
-        if header is None or header.payload_type != stream.route.payload_type:
-            self.dropped["malformed"] += 1
-            return
-        seen = stream.seen
-        seen.sequence_number, seen.timestamp = header.sequence, header.timestamp
-        stream.statistics.add(seen)
-        stream.route.take(header, data, now)
+            route.arrivals.count(header.sequence, header.timestamp, now)
+            route.take(header, data, now)
 
-    def _learn(self, data: bytes, now: float) -> _Stream | None:
+    def _learn(self, data: bytes, now: float) -> Route | None:
         """The route of an SSRC seen for the first time: as offered, else by its MID, else by the one that fits."""
         header = parse(data)
         if header is None:
@@ -185,13 +205,12 @@ class Transport:
             self._open_stream(route, header.ssrc)  # from its next packet on: this one is spent on proving itself
         return None
 
-    def _open_stream(self, route: Route, ssrc: int) -> _Stream:
+    def _open_stream(self, route: Route, ssrc: int) -> Route:
         self._forget(route)
-        route.ssrc = ssrc
-        stream = self._streams[ssrc] = _Stream(route)
-        route.receiver._RTCRtpReceiver__remote_streams[ssrc] = stream.statistics
+        route.arrivals = Arrivals(ssrc, CLOCK[route.kind])
+        self._streams[ssrc] = route
         self._dtls._rtp_router.ssrc_table[ssrc] = route.receiver
-        return stream
+        return route
 
     def _fitting(self, data: bytes, header: RtpHeader) -> Route | None:
         mid = extension(data, self.mid_id) if self.mid_id else None
@@ -210,9 +229,8 @@ class Transport:
         """A line's stream ends: one line carries one at a time."""
         if route is not None and route.ssrc is not None:
             self._streams.pop(route.ssrc, None)
-            route.receiver._RTCRtpReceiver__remote_streams.pop(route.ssrc, None)
             self._dtls._rtp_router.ssrc_table.pop(route.ssrc, None)
-            route.ssrc = None
+            route.arrivals = None
 
     def unseal(self, data: bytes) -> bytes | None:
         """Decrypt a packet; None when it is forged, repeated, under another key or longer than any path carries."""
@@ -246,15 +264,3 @@ class Transport:
                 await self._dtls._send_rtp(bytes(packet))
             except (ConnectionError, SrtpError, ValueError):
                 self.dropped["unsent"] += 1
-
-
-def without_thread(receiver: Any) -> Callable[[Any], Any]:
-    """In place of RTCRtpReceiver.receive: receiver reports go out, nothing is decoded and no thread runs."""
-
-    async def receive(parameters: Any) -> None:
-        receiver.transport._register_rtp_receiver(receiver, parameters)
-        if not receiver._RTCRtpReceiver__started:
-            receiver._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(receiver._run_rtcp())
-            receiver._RTCRtpReceiver__started = True
-
-    return receive
