@@ -30,10 +30,10 @@ Unseal: TypeAlias = Callable[[bytes], bytes | None]
 class _Held:
     """A packet in its place, decrypted only once that is worth it."""
 
-    __slots__ = ("arrival", "data", "header", "sealed")
+    __slots__ = ("arrival", "data", "header", "level", "sealed")
 
-    def __init__(self, header: RtpHeader, data: bytes, arrival: float) -> None:
-        self.header, self.data, self.arrival = header, data, arrival
+    def __init__(self, header: RtpHeader, data: bytes, level: int | None, arrival: float) -> None:
+        self.header, self.data, self.level, self.arrival = header, data, level, arrival
         self.sealed = True
 
 
@@ -108,8 +108,9 @@ class Ear:
         self._unused += 1
         if self._used_at is None:
             self._used_at = now
-        held = _Held(header, data, now)
-        worth = self._unseal is None or not self._gated or self._gate.passes(_level(header)) or self._unused >= SAMPLED
+        level = None if header.level is None else header.level & 127  # without the voice flag beside it
+        held = _Held(header, data, level, now)
+        worth = self._unseal is None or not self._gated or self._gate.passes(level) or self._unused >= SAMPLED
         if worth and not self._open(held):
             return []
         return self._hear(self._reorder.push(header.sequence, held, now))
@@ -131,19 +132,19 @@ class Ear:
         chunks: list[AudioChunk] = []
         for item in items:
             for due in self._worth(item) if self._gated else (item,):
-                if isinstance(due, Lost):
-                    self._replace(due, chunks)
-                else:
+                if isinstance(due, _Held):
                     self._decode(due, chunks)
+                else:
+                    self._replace(due, chunks)
         return chunks
 
     def _worth(self, item: _Item) -> Sequence[_Item]:
-        if isinstance(item, Lost):
-            return self._gate.lost(item, item.following.header.timestamp)
-        return self._gate.push(item, _level(item.header), item.header.timestamp)
+        if isinstance(item, _Held):
+            return self._gate.push(item, item.level, item.header.timestamp)
+        return self._gate.lost(item, item.following.header.timestamp)
 
     def _decode(self, held: _Held, chunks: list[AudioChunk]) -> None:
-        payload = self._payload(held)
+        payload = held.header.payload(held.data) if not held.sealed else self._payload(held)
         if not payload:
             return  # not authentic, or padding, or a keep-alive: it holds no sound, and libopus must not see it
         claimed = self._decoder.length(payload)
@@ -212,8 +213,3 @@ class Ear:
             return False
         self._credit -= samples / RATE
         return True
-
-
-def _level(header: RtpHeader) -> int | None:
-    """-dBov without the voice flag beside it."""
-    return None if header.level is None else header.level & 127

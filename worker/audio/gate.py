@@ -49,7 +49,8 @@ class Gate(Generic[T]):
             self._loud_at = timestamp
             opening = not self.is_open
             self.is_open = True
-            self._follow(level, timestamp)
+            if level is not None:
+                self._follow(level, timestamp)
             return [*self._pre_roll(timestamp), item] if opening else (item,)
         self._follow(level, timestamp)
         if self.is_open and (timestamp - self._loud_at) & 0xFFFFFFFF <= HANGOVER:
@@ -70,14 +71,16 @@ class Gate(Generic[T]):
         self._before.clear()
         return items
 
-    def _follow(self, level: int | None, timestamp: int) -> None:
+    def _follow(self, level: int, timestamp: int) -> None:
         """Minimum statistics: the quietest packet of the last 1.5 to 3 s is the room's noise."""
-        if level is None:
-            return
         if self._half_at is None:
             self._half_at = timestamp
-        elif (gone := (timestamp - self._half_at) & 0xFFFFFFFF) > MEMORY:
+        gone = (timestamp - self._half_at) & 0xFFFFFFFF
+        if gone > MEMORY:
             self._half_at, self._earlier = timestamp, self._quietest if gone <= 2 * MEMORY else 127
-            self._quietest = 0
-        self._quietest = max(self._quietest, level)
+            self._quietest = level
+        elif level > self._quietest:
+            self._quietest = level
+        else:
+            return
         self.threshold = min(OPEN, max(LOUD, max(self._quietest, self._earlier) - MARGIN))

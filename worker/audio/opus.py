@@ -54,13 +54,22 @@ class OpusDecoder:
         self._state = self._ffi.gc(self._lib.opus_decoder_create(RATE, 1, error), self._lib.opus_decoder_destroy)
         if error[0]:
             raise ConfigError(f"libopus could not make a decoder (error {error[0]}).")
+        self._decode_float = self._lib.opus_decode_float
+        self._lengths: dict[int, int] = {}
+        """Samples of a packet by its first octet, where that says it all."""
         self._pcm = np.zeros(LONGEST, np.float32)
         self._out = self._ffi.cast("float *", self._pcm.ctypes.data)
 
     def length(self, payload: bytes) -> int:
         """Samples that a packet claims to hold, without decoding it; 0 when it is malformed."""
-        samples: int = self._lib.opus_packet_get_nb_samples(payload, len(payload), RATE)
-        return max(0, samples)
+        first = payload[0] if payload else 3
+        known = self._lengths.get(first)
+        if known is not None:
+            return known
+        samples: int = max(0, self._lib.opus_packet_get_nb_samples(payload, len(payload), RATE))
+        if first & 3 != 3:  # the packet counts its frames itself (RFC 6716, 3.2.5)
+            self._lengths[first] = samples
+        return samples
 
     def carries_copy(self, payload: bytes) -> bool:
         """Whether a packet holds a copy of the sound before it. False where libopus (before 1.5) can't tell."""
@@ -82,5 +91,5 @@ class OpusDecoder:
         return self._run(self._ffi.NULL, 0, samples, 0)
 
     def _run(self, data: Any, size: int, room: int, fec: int) -> Samples | None:
-        count = self._lib.opus_decode_float(self._state, data, size, self._out, room, fec)
+        count = self._decode_float(self._state, data, size, self._out, room, fec)
         return self._pcm[:count].copy() if count > 0 else None

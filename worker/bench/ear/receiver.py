@@ -28,8 +28,9 @@ from worker.speaker import Models, Speaker
 from worker.vad.segmenter import Segmenter
 from worker.vad.silero import Silero
 
-SETTLE_S = 0.5
-"""Left out at the start of each measurement."""
+SETTLE_S, TAIL_S = 0.3, 0.2
+"""Left out at the start of each measurement, and waited for at its end."""
+COUNTED = ("lost", "rebuilt", "decoded")
 
 
 class Timed:
@@ -41,6 +42,10 @@ class Timed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ear, name)
+
+    def take(self) -> list[tuple[int, int, float]]:
+        heard, self.heard = self.heard, []
+        return heard
 
     def push(self, header: Any, data: bytes, now: float) -> list[AudioChunk]:
         chunks = self.ear.push(header, data, now)
@@ -56,33 +61,27 @@ class Hall:
 
     def __init__(self, speakers: int, path: str, gated: bool, timed: bool) -> None:
         self.speakers, self.timed = speakers, timed
-        self.samples = 0
+        self.given = [0] * speakers
+        """Samples, by speaker."""
         self.items: Ring[RoomItem] = Ring(WAITING)
         self.listener = Listener(self.give, time.monotonic, "own" if path == "own" else "stock", gated)
         self.for_session = False
 
     def give(self, chunks: list[AudioChunk]) -> None:
         for chunk in chunks:
-            self.samples += len(chunk.samples)
+            self.given[int(chunk.speaker[1:])] += len(chunk.samples)
             if self.for_session:
                 self.items.put(chunk)
 
-    async def connect(self) -> None:
-        command = [sys.executable, "-m", "worker.bench.ear.sender", str(self.speakers)]
-        pipe = asyncio.subprocess.PIPE
-        self.sender = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**26)
-        answer, _ = await self.listener.answer((await self.ask())["offer"])
-        await self.ask({"answer": answer})
-        for n, mid in enumerate([t.mid for t in self.listener.pc.getTransceivers() if t.kind == "audio"]):
+    async def answer(self, sdp: str) -> dict[str, Any]:
+        """Answers an offer and hears all of its lines."""
+        answer, _ = await self.listener.answer(sdp)
+        mids = [str(line.mid) for line in self.listener.pc.getTransceivers() if line.kind == "audio"]
+        for n, mid in enumerate(mids):
             self.listener.hear(mid, f"p{n}")
             if self.timed:
                 self.listener.ears[mid] = Timed(n, self.listener.ears[mid])
-
-    async def ask(self, request: dict[str, Any] | None = None) -> dict[str, Any]:
-        if request is not None:
-            self.sender.stdin.write(json.dumps(request).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(await self.sender.stdout.readline())
-        return answer
+        return {"sdp": answer}
 
     async def keep_time(self) -> None:
         while True:
@@ -108,56 +107,43 @@ class Hall:
 class Nobody:
     """No sinks."""
 
-    def __init__(self) -> None:
-        self.events = 0
-
-    def put(self, envelope: Envelope) -> None:
-        self.events += 1
+    def put(self, envelope: Envelope) -> None: ...
 
     async def welcome(self, listener: str, behind: bool) -> None: ...
 
     async def settle(self) -> None: ...
 
 
-def session(hall: Hall, nobody: Nobody) -> Session:
+def session(hall: Hall) -> Session:
     """The worker's own chain behind the room, with voice activity and without emotion."""
     models = Models(Batcher(Silero().predict, "vad"), None, "none")
 
     def speaker(name: str) -> Speaker:
         return Speaker(name, models, Segmenter(name), Windows(), Smoother())
 
-    return Session(hall, Recorded(), speaker, [], Numbering("bench", 1, hall.started), nobody)
+    return Session(hall, Recorded(), speaker, [], Numbering("bench", 1, hall.started), Nobody())
 
 
-async def measure(hall: Hall, request: dict[str, Any]) -> dict[str, Any]:
-    """Processor time over wall time while the far end sends, and what came of the sound."""
-    ears = [ear for ear in hall.listener.ears.values() if isinstance(ear, Ear)]
-    before = {name: sum(getattr(ear, name) for ear in ears) for name in ("lost", "rebuilt", "decoded")}
-    hall.samples = 0
-    answer = asyncio.create_task(hall.ask(request))
+async def measure(hall: Hall, seconds: float) -> dict[str, Any]:
+    """Processor time over wall time while the far end sends for `seconds`, and what came of the sound."""
+    ears = [ear for ear in hall.listener.ears.values() if isinstance(ear, Ear | Timed)]
+    before = {name: sum(getattr(ear, name) for ear in ears) for name in COUNTED}
+    per_ear = [ear.rebuilt for ear in ears]
+    hall.given = [0] * hall.speakers
+    timing = asyncio.create_task(hall.keep_time())  # only now: the others must not disturb who is measured
     await asyncio.sleep(SETTLE_S)
     wall, work = time.monotonic(), time.process_time()
-    await asyncio.sleep(request["seconds"] - SETTLE_S)
+    await asyncio.sleep(seconds - SETTLE_S)
     cores = (time.process_time() - work) / (time.monotonic() - wall)
-    sent = await answer
-    await asyncio.sleep(0.3)
-    after = {name: sum(getattr(ear, name) for ear in ears) - before[name] for name in before}
-    return {"cores": cores, "heard_s": hall.samples / RATE, **after, **delays(hall, sent["sent"]), **totals(sent)}
-
-
-def totals(sent: dict[str, Any]) -> dict[str, Any]:
-    return {"missed": sent["lost"], "frames": sent["frames"]}
-
-
-def delays(hall: Hall, sent: list[tuple[int, int, float]]) -> dict[str, Any]:
-    """Milliseconds from sending a packet to having its sound, with when it was sent, of the packets that gave sound."""
-    if not hall.timed:
-        return {}
-    when = {(line, timestamp): at for line, timestamp, at in sent}
-    first = min(when.values())
-    heard = [entry for ear in hall.listener.ears.values() if isinstance(ear, Timed) for entry in ear.heard]
-    pairs = [(when[n, ts], at) for n, ts, at in heard if (n, ts) in when]
-    return {"delays": [(round(began - first, 4), round((at - began) * 1e3, 3)) for began, at in pairs]}
+    await asyncio.sleep(TAIL_S)
+    if timing.done():
+        timing.result()  # a connection that failed measures nothing
+    timing.cancel()
+    after = {name: sum(getattr(ear, name) for ear in ears) - before[name] for name in COUNTED}
+    rebuilt = [ear.rebuilt - earlier for ear, earlier in zip(ears, per_ear, strict=True)]
+    heard = [entry for ear in ears if isinstance(ear, Timed) for entry in ear.take()]
+    given = [samples / RATE for samples in hall.given]
+    return {"cores": cores, "heard_s": given, "rebuilt_each": rebuilt, "heard": heard, **after}
 
 
 def resident_mb() -> float:
@@ -169,32 +155,22 @@ async def main() -> None:
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
     options = json.loads(sys.argv[1])
     hears = options.pop("vad", False)
-    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     hall = Hall(**options)
     threads, memory = threading.active_count(), resident_mb()
-    await hall.connect()
-    tasks = [asyncio.create_task(hall.keep_time())]
-    if hears:
-        tasks.append(asyncio.create_task(session(hall, Nobody()).run()))
-    print(json.dumps({"ready": True}), flush=True)
+    hearing = asyncio.create_task(session(hall).run()) if hears else None
     while line := await reader.readline():
-        found = await measure(hall, json.loads(line))
+        request = json.loads(line)
+        what = request.pop("do")
+        found = await (hall.answer(**request) if what == "answer" else measure(hall, **request))
         found |= {"threads": threading.active_count() - threads, "memory_mb": resident_mb() - memory}
         print(json.dumps(found), flush=True)
-    for task in tasks:
-        task.cancel()
+    if hearing is not None:
+        await hall.close()
+        await hearing
     await hall.listener.close()
-    hall.sender.stdin.close()
-    await hall.sender.wait()
 
 
 if __name__ == "__main__":
-    import os as _o
-
-    if _o.environ.get("UV"):
-        import uvloop
-
-        uvloop.run(main())
-    else:
-        asyncio.run(main())
+    asyncio.run(main())

@@ -18,9 +18,6 @@ from worker.rooms.webrtc.reports import Arrivals, keep_reporting
 CLOCK = {"audio": 48_000, "video": 90_000}
 LONGEST_QUEUE = 500
 """Datagrams that may wait for aiortc (DTLS, RTCP, data channel); more is a flood."""
-LARGEST_DATAGRAM = 2048
-"""Octets; no path carries more at once. asyncio makes room for 256 KiB per datagram, which costs more than all the rest
-of receiving it; what is longer arrives cut, and is dropped as not authentic."""
 PATHS = 16
 """Addresses of the far end that are remembered: it may change between its networks."""
 LEARNED, LEARNED_PER_S = 32, 1.0
@@ -125,8 +122,6 @@ class Transport:
             self.dropped["malformed"] += 1
 
         protocol.datagram_received = datagram_received
-        if hasattr(protocol.transport, "max_size"):
-            protocol.transport.max_size = LARGEST_DATAGRAM
 
     def _is_path(self, address: Any) -> bool:
         """Whether the far end proved that this address is its own; before it has proved any, all may be."""
