@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import aioice.ice
 import pytest
+from aiortc.rtp import RtcpPacket, RtcpSenderInfo, RtcpSrPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from aiortc.rtp import RtcpPacket, RtcpSenderInfo, RtcpSrPacket
 from pylibsrtp import Error as SrtpError
 
 from tests.sfu import element
-from worker.rooms.webrtc import reports, transport
+from worker.rooms.webrtc import reports
 from worker.rooms.webrtc.transport import HEARTBEAT_S, LEARNED, LONGEST_QUEUE, PATHS, Route, Transport, prepare
 
 FAR, FOREIGN = ("192.0.2.1", 4000), ("192.0.2.9", 9)
