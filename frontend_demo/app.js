@@ -57,7 +57,7 @@ function enter(choices, stream, problem) {
   room.connect();
 }
 
-function exit(words, field = "name") {
+function exit(words, field = "name", wrong = false) {
   if (!room) return;
   room.leave();
   stop(room.stream);
@@ -66,7 +66,7 @@ function exit(words, field = "name") {
   tiles.clear();
   [room, you, participants, state, media] = [null, null, null, empty, new Map()];
   for (const id of ["room", "sound", "rejoin"]) $(id).hidden = true;
-  reopenEntrance(words, field);
+  reopenEntrance(words, field, wrong);
 }
 
 // ---- what the room tells ----
@@ -92,7 +92,7 @@ function hear(message) {
 }
 
 function status(kind, complaint = "") {
-  if (kind === "token") return exit(complaint || strings.status.token, "token");
+  if (kind === "token") return exit(complaint || strings.status.token, "token", true);
   const fine = kind === "connected";
   write($("status"), [complaint || strings.status[kind], fine && trouble].filter(Boolean).join(" "));
   $("rejoin").hidden = !FINAL.includes(kind);

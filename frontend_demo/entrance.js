@@ -24,15 +24,17 @@ export async function openEntrance({ room, token_needed, notice }, enter) {
   $("submit").disabled = false;
 }
 
-/** Shows the form again, with a sentence about what happened. */
-export function reopenEntrance(words, field) {
+/** Shows the form again, with a sentence about what happened; `wrong` when something went wrong. */
+export function reopenEntrance(words, field, wrong) {
   $("entrance").hidden = false;
+  $("problem").classList.toggle("plain", !wrong);
   $("problem").textContent = words;
   $(field).focus();
 }
 
 async function join(tokenNeeded, enter) {
   const choice = new FormData($("form")).get("analysed");
+  $("problem").classList.remove("plain");
   $("problem").textContent = choice ? "" : strings.join.choose;
   if (!choice) return $("analyse").focus();
   const name = $("name").value.trim();

@@ -14,6 +14,7 @@ from worker.bench import BENCHES
 from worker.cli import app
 from worker.config import FIXED, TABLES, Logs, Settings, option_model, settle
 from worker.events import EVENTS, PREFIX
+from worker.ops.metrics import COUNTERS
 from worker.sinks.snapshot import TYPE as SNAPSHOT
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), *sorted(Path("docs").glob("*.md"))]
@@ -49,6 +50,13 @@ def test_every_key_stands_with_its_default(heading):
     for name, field in fields.items():
         default = "–" if field.is_required() else f"`{json.dumps(field.default)}`"
         assert documented[name][0] == default, name
+
+
+def test_every_counter_stands_with_its_label():
+    documented = rows(under("Counters", CONFIGURATION))
+    assert {name: label.strip("`") for name, (label, _) in documented.items()} == {
+        f"{name}_total": label for name, (_, label) in COUNTERS.items()
+    }
 
 
 def test_every_section_stands_in_the_order_of_the_flow():

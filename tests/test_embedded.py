@@ -11,6 +11,7 @@ import aiohttp
 import aioice.ice
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from structlog.testing import capture_logs
 
 from worker.audio import AudioChunk
 from worker.audio.rtp import RtpHeader, parse
@@ -550,7 +551,9 @@ async def test_a_socket_that_answers_no_ping_is_gone_within_5_s():
         await bo.join()
         await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
         begun = time.monotonic()
-        await one.until(lambda: one.kinds(SpeakerLeft))
+        with capture_logs() as said:
+            await one.until(lambda: one.kinds(SpeakerLeft))
+        assert "signalling_lost" in [entry.get("code") for entry in said]
         assert 3 < time.monotonic() - begun < 5
         assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "lost")]
         assert ada.pc.connectionState == "connected"
@@ -582,6 +585,19 @@ async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkey
     await room.close()
 
 
+async def test_a_voice_that_cannot_be_decrypted_joins_again_within_5_s():
+    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
+        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
+        one.room._here["p1"].peer.transport.unseal = lambda data: None
+        speaking = [asyncio.create_task(guest.speak(250, pause_s=0.02)) for guest in (ada, bo)]
+        await asyncio.wait_for(ada.closed.wait(), 5)
+        assert ada.socket.close_code == 4504
+        assert "can't be used" in ada.last("error")["message"]
+        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p1", "lost")]
+        for task in speaking:
+            task.cancel()
+
+
 # -- without a network ----------------------------------------------------------------------------------------------
 
 
@@ -600,6 +616,15 @@ def carry(room, one, numbers, kind="audio", level=None):
     for number in numbers:
         header = RtpHeader(111, False, number, number * 960, 1, level, 0, False)
         room._carry(one, kind, header, _some(number + 1)[-1][1], time.monotonic())
+
+
+async def test_who_came_before_may_come_again_however_many_came(monkeypatch):
+    monkeypatch.setattr(embedded, "PEOPLE", 1)
+    async with hall() as one:
+        one.room._leave(admit(one.room, "Ada"), "left")
+        assert admit(one.room, "Ada").generation == 2
+        with pytest.raises(RoomError, match="has met 1 people"):
+            admit(one.room, "Bo")
 
 
 @pytest.mark.parametrize(
@@ -633,6 +658,29 @@ async def test_what_was_said_before_a_mute_stays_unheard_and_a_mute_is_no_loss()
     happened = [type(item) for item in one.items if not isinstance(item, Tick | ListenerJoined)]
     assert happened == [SpeakerJoined, AudioChunk, AudioChunk, SpeakerMuted, SpeakerUnmuted, AudioChunk, SpeakerLeft]
     assert ada.ear.lost == 0
+
+
+async def test_what_became_of_packets_is_counted_for_good():
+    async with hall() as one:
+        ada = admit(one.room, "Ada")
+        carry(one.room, ada, [0, 1, 2, 4, 5, 6])
+        ada.peer.transport.dropped["malformed"] += 2
+        during = one.room.counts("undertone_packets")
+        one.room._leave(ada, "left")
+        carry(one.room, admit(one.room, "Bo"), [0])
+        after = one.room.counts("undertone_packets")
+        assert (during["decoded"], during["lost"]) == (6, 1)
+        assert (after["decoded"], after["lost"]) == (7, 1)
+        assert one.room.counts("undertone_datagrams_dropped") == {"malformed": 2}
+
+
+async def test_packets_that_cannot_be_decoded_are_told_of_in_the_log():
+    async with hall() as one:
+        ada = admit(one.room, "Ada")
+        with capture_logs() as said:
+            header = RtpHeader(111, False, 1, 960, 1, None, 0, False)
+            one.room._carry(ada, "audio", header, b"\xff\xff", time.monotonic())
+            await one.until(lambda: any(entry["event"] == "packets can't be used" for entry in said))
 
 
 async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():

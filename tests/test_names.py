@@ -16,6 +16,7 @@ MISSING = [
     (aioice.ice.StunProtocol, "datagram_received"),
     (aioice.ice.CandidatePair, "remote_addr"),
     (aioice.ice, "CONSENT_INTERVAL"),
+    (aioice.ice, "CONSENT_FAILURES"),
     (RTCRtpReceiver, "_handle_rtcp_packet"),
     (RTCRtpSender, "_handle_rtcp_packet"),
     (RTCDtlsTransport, "_register_rtp_receiver"),
@@ -90,6 +91,14 @@ async def test_a_check_that_raises_says_how(monkeypatch):
 async def test_datagrams_that_go_elsewhere_are_noticed(monkeypatch):
     monkeypatch.setattr(aioice.ice.StunProtocol, "datagram_received", lambda *_: None)
     assert any("data_received" in sentence for sentence in differing())
+
+
+async def test_checks_whose_pace_cannot_be_set_are_noticed(monkeypatch):
+    async def query_consent(connection, pause_s=5):
+        """The pace of its own."""
+
+    monkeypatch.setattr(aioice.ice.Connection, "query_consent", query_consent)
+    assert any("CONSENT_INTERVAL" in sentence for sentence in differing())
 
 
 async def test_sctp_without_its_window_is_noticed(monkeypatch):

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.sfu import until
 from worker.audio.rtp import RtpHeader
-from worker.rooms.webrtc.stock import WAITING, StockEar
+from worker.rooms.webrtc.stock import HELD_BACK, WAITING, StockEar
 
 HEADER = RtpHeader(111, False, 1, 960, 7, None, 12, False)
 
@@ -93,6 +93,20 @@ async def test_without_consent_nothing_is_given(one):
     one.ear.push(HEADER, b"packet", 100.0)
     await one.hear(range(5))
     assert one.chunks == one.receiver.fed == []
+
+
+@pytest.mark.parametrize("by", ["frame", "tick", "mute"])
+async def test_what_aiortc_held_back_meanwhile_is_not_heard_later(one, by):
+    if by == "mute":
+        one.ear.forget()
+    else:
+        one.yes = False
+        await one.hear(range(5 if by == "frame" else 0))
+        one.ear.tick(100.0)
+        one.yes = True
+    await one.hear(range(5, 5 + HELD_BACK + 10))
+    assert sum(len(chunk.samples) for chunk in one.chunks) == pytest.approx(10 * 320, abs=32)
+    assert one.chunks[0].start == pytest.approx(100.0 + (5 + HELD_BACK) * 0.02, abs=0.01)
 
 
 async def test_packets_are_given_back_to_aiortc(one):

@@ -103,8 +103,10 @@ class Bench:
 
 def test_connections_are_checked_often(monkeypatch):
     monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 5)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 6)
     prepare()
     assert aioice.ice.CONSENT_INTERVAL == HEARTBEAT_S
+    assert aioice.ice.CONSENT_FAILURES * (HEARTBEAT_S + aioice.stun.RETRY_RTO) == 30  # RFC 7675, 5.1
 
 
 # -- sorting --------------------------------------------------------------------------------------------------------
@@ -121,7 +123,9 @@ def test_connections_are_checked_often(monkeypatch):
         (b"\x16" + bytes(20), "queue"),
         (b"\x16\xfe", "malformed"),
         (b"\x80\xc8\x00\x06" + bytes(24), "queue"),
-        (b"\x80\xdf\x00\x06" + bytes(24), "queue"),
+        (b"\x80\xd0\x00\x06" + bytes(24), "queue"),
+        (b"\x80\xd1\x00\x06" + bytes(24), "malformed"),
+        (b"\x80\xdf\x00\x06" + bytes(24), "malformed"),
         (b"\x80\x6f", "malformed"),
         (b"\xc0" + bytes(20), "malformed"),
         (b"\xff" * 40, "malformed"),
@@ -179,6 +183,16 @@ def test_before_a_path_is_proved_all_addresses_may_send():
     assert one.queued == 1
 
 
+@pytest.mark.parametrize("data", [b"\x00\x01" + bytes(18), b"\x00", b"\x00" * 3 + b"\x01" * 30])
+def test_a_stranger_proves_no_life(data):
+    one = Bench()
+    one.connection._nominated = {1: pair()}
+    one.transport.heard_at = 0.0
+    one.come(data, address=FOREIGN)
+    one.transport._received(data, 1)  # as aioice gives on what is no STUN after all
+    assert one.transport.heard_at == 0.0
+
+
 def test_later_only_proved_paths_may():
     one = Bench()
     one.connection._nominated = {1: pair()}
@@ -191,6 +205,7 @@ def test_later_only_proved_paths_may():
     one.come(b"\x16" * 40, address=("192.0.2.2", 2))
     one.come(b"\x16" * 40, address=(*FAR, 0, 0))  # IPv6 has four parts
     assert one.queued == 3
+    assert one.transport._paths == {FAR, ("192.0.2.2", 2), (*FAR, 0, 0)}  # not asked again for each packet
 
 
 def test_of_proved_paths_few_are_remembered():
@@ -238,6 +253,28 @@ def test_a_line_with_another_stream_forgets_the_one_before():
     assert one.dropped == {"unknown": 1}
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0)])
+def test_a_stream_may_move_to_another_line(before, after):
+    one = Bench(lines=2)
+    for named in (before, after):
+        changed = [one.transport.announce(r, {7} if r is one.routes[named] else set()) for r in one.routes]
+        one.transport.hand_over()
+        assert changed == [False, False]
+        one.come(rtp(7, 1), rtp(7, 2))
+    assert one.taken == [(str(line), 7, number) for line in (before, after) for number in (1, 2)]
+    assert one.routes[before].ssrc is None
+
+
+def test_two_lines_may_change_their_streams():
+    one = Bench(lines=2)
+    for named in ((7, 8), (8, 7)):
+        changed = [one.transport.announce(r, {ssrc}) for r, ssrc in zip(one.routes, named, strict=True)]
+        one.transport.hand_over()
+        one.come(rtp(7), rtp(8))
+    assert changed == [True, True]
+    assert one.taken == [("0", 7, 1), ("1", 8, 1), ("1", 7, 1), ("0", 8, 1)]
+
+
 def test_an_unannounced_stream_proves_itself_first():
     one = Bench(lines=2)
     one.come(rtp(7, 1, mid=b"1"), rtp(7, 2), rtp(7, 3))
@@ -281,6 +318,15 @@ def test_streams_are_learned_no_faster_than_one_a_second_in_the_long_run():
     for second in range(1, 1001):
         one.transport._learn(rtp(5000 + second), 50.0 + second * 0.1)
     assert one.dropped["unknown"] >= 1000 - LEARNED + 1000 - 100 - LEARNED
+
+
+def test_more_streams_than_are_learned_at_once_are_learned_in_time():
+    one = Bench(lines=LEARNED + 8)
+    for n in range(10 * 50):
+        for line in range(LEARNED + 8):
+            if 1000 + line not in one.transport._streams:
+                one.transport._learn(rtp(1000 + line, n, mid=b"%d" % line), 50.0 + n * 0.02)
+    assert len(one.transport._streams) == LEARNED + 8
 
 
 def test_a_flood_of_strangers_keeps_no_announced_stream_out():

@@ -53,7 +53,6 @@ class Live:
         self.speaker = speaker
         self.sound: Ring[AudioChunk | Tick | SpeakerMuted] = Ring(WAITING)
         self.windows: Ring[Window] = Ring(1)
-        self.dropped_s = 0.0
         self.reason: SpeakerLeft | None = None
         self.done = asyncio.Event()
         self.after = after
@@ -67,10 +66,10 @@ class Live:
         self.begun: float | None = None
         """Start of the utterance under way, as far as it has been said."""
 
-    def put(self, item: AudioChunk | Tick | SpeakerMuted) -> None:
+    def put(self, item: AudioChunk | Tick | SpeakerMuted) -> float:
+        """Seconds of sound that were dropped to make room."""
         oldest = self.sound.put(item)
-        if isinstance(oldest, AudioChunk):
-            self.dropped_s += len(oldest.samples) / RATE
+        return len(oldest.samples) / RATE if isinstance(oldest, AudioChunk) else 0.0
 
     def withdraw(self, fresh: Speaker) -> list[Event]:
         """Forget all that waits and all state of the voice; what was begun ends where it was last heard."""
@@ -203,7 +202,7 @@ class Session:
         match item:
             case AudioChunk():
                 if (live := self._live.get(item.speaker)) is not None and self._hears(live):
-                    live.put(item)
+                    self.dropped_s += live.put(item)
             case SpeakerJoined():
                 live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
                 self._live[item.speaker] = live
@@ -216,12 +215,12 @@ class Session:
             case Tick():
                 for live in self._live.values():
                     self._hears(live)
-                    live.put(item)
+                    self.dropped_s += live.put(item)
                 self._tick(item.at)
             case SpeakerMuted() | SpeakerUnmuted():
                 if (live := self._live.get(item.speaker)) is not None:
                     if isinstance(item, SpeakerMuted):
-                        live.put(item)
+                        self.dropped_s += live.put(item)
                     self._say_in_turn(live, item)
             case _:
                 await self._other(item)
@@ -263,7 +262,6 @@ class Session:
             self.say(live.reason)
         if self._live.get(live.speaker.id) is live:
             del self._live[live.speaker.id]
-        self.dropped_s += live.dropped_s
         live.windows.close()
         live.done.set()
 

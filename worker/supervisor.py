@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from worker.emotion.smoothing import Smoother
 from worker.errors import RoomError
 from worker.events import Envelope, Numbering
 from worker.ops.http import Server
+from worker.ops.metrics import Metrics
 from worker.privacy.policy import Consent, Policy, Recorded
 from worker.registry import build, construct
 from worker.rooms import ROOMS, Room
@@ -42,6 +44,16 @@ class Fanout:
         self._snapshot = snapshot
         self._sinks = sinks
         self._outlets = [Outlet(sink) for sink in sinks]
+
+    @property
+    def delivered(self) -> dict[str, float]:
+        """Events that were taken, by sink."""
+        return _summed((outlet.name, outlet.delivered) for outlet in self._outlets)
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """Events that were dropped or refused, by sink."""
+        return _summed((outlet.name, outlet.lost) for outlet in self._outlets)
 
     def put(self, envelope: Envelope) -> None:
         self._snapshot.fold(envelope)
@@ -72,6 +84,14 @@ class Fanout:
         return sum(result for result in results if isinstance(result, int))
 
 
+def _summed(counts: Iterable[tuple[str, int]]) -> dict[str, float]:
+    """By name; several sinks may be of one kind."""
+    sums: dict[str, float] = {}
+    for name, count in counts:
+        sums[name] = sums.get(name, 0) + count
+    return sums
+
+
 class Worker:
     """One room with its models and sinks; `open` builds it, `run` lives it, `close` flushes it."""
 
@@ -95,6 +115,17 @@ class Worker:
         observers = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
         numbering = Numbering(room.name, epoch, room.started)
         self.session = Session(room, policy, self._make_speaker, observers, numbering, self._fanout)
+        if server is not None:
+            self._show(server.metrics)
+
+    def _show(self, metrics: Metrics) -> None:
+        """Make what is counted readable."""
+        metrics.read("undertone_sound_dropped_seconds", lambda: {self.room.name: self.session.dropped_s})
+        metrics.read("undertone_events_delivered", lambda: self._fanout.delivered)
+        metrics.read("undertone_events_lost", lambda: self._fanout.lost)
+        if (counts := getattr(self.room, "counts", None)) is not None:
+            for name in ("undertone_packets", "undertone_datagrams_dropped"):
+                metrics.read(name, partial(counts, name))
 
     def _make_speaker(self, speaker: str) -> Speaker:
         return Speaker(

@@ -14,11 +14,14 @@ BROKEN = 5
 """Corrupt packets in a row after which the decoder is made anew."""
 GUESSED = 5
 """Lost packets in a row that are guessed: after 100 ms libopus' guess has faded to nothing."""
-FASTEST, BURST_S = 1.2, 1.0
+FASTEST, BURST_S = 1.2, 2.0
 """A sender's sound may last this much of the time it took, and this much more: a few octets can claim 120 ms."""
 SAMPLED = 50
-"""Of packets that the gate would leave alone, every 50th is decrypted, and each after it until one succeeds: libsrtp
-counts the cycles of the sequence by those it sees, and a speaker whose packets can't be decrypted is noticed."""
+"""Of packets that the gate would leave alone, every 50th is decrypted, and each after it until one succeeds: a speaker
+whose packets can't be decrypted is noticed. A stream's first is decrypted always, as `UNHEARD` says."""
+UNHEARD = 10_000
+"""Of packets that nobody may hear, a stream's first and then one in so many is decrypted and thrown away: libsrtp
+counts the cycles of the sequence by those it sees, and if it missed one, nothing after that could be decrypted."""
 DEAF_S, DEAF_PACKETS = 3.0, 60
 """So long, and so many packets, without one that could be used: something between us is broken."""
 TICKS = 3
@@ -44,8 +47,9 @@ class Ear:
     """Packets in any order go in; chunks in order come out. Lost ones are rebuilt from the next one's copy or guessed.
 
     Silence that the sender chose not to send, or that the gate leaves alone, is a hole between chunks. `may_hear` is
-    asked before a packet is looked at; once it says no, everything held is dropped and nothing is decrypted or decoded.
-    `unseal` decrypts a packet, or gives None for one that is not authentic; without it packets come decrypted.
+    asked of each packet; once it says no, everything held is dropped, nothing is decoded and nothing but one packet in
+    10,000 decrypted. `unseal` decrypts a packet, or gives None for one that is not authentic; without it packets come
+    decrypted.
     """
 
     def __init__(
@@ -71,7 +75,11 @@ class Ear:
         self._credit, self._spent_at = BURST_S, 0.0
         self._used_at: float | None = None
         self._unused = 0
+        self._unopened = 0
+        """Packets since the last one that was decrypted; more than any bound before a stream's first."""
         self._ssrc: int | None = None
+        self._late = 0
+        self._reorder: Reorder[_Held] = Reorder()
         self._fresh = False
         self.forget()
 
@@ -80,7 +88,8 @@ class Ear:
         if self._fresh:
             return
         self._fresh = True
-        self._reorder: Reorder[_Held] = Reorder()
+        self._late += self._reorder.late
+        self._reorder = Reorder()
         self._gate: Gate[_Item] = Gate()
         self._clock = RtpClock()
         self._decoder = OpusDecoder()
@@ -93,24 +102,35 @@ class Ear:
         self.forget()
 
     @property
-    def late(self) -> int:
-        return self._reorder.late
+    def counts(self) -> dict[str, int]:
+        """What became of the packets so far, by fate; they never fall."""
+        return {
+            "decoded": self.decoded,
+            "lost": self.lost,
+            "rebuilt": self.rebuilt,
+            "late": self._late + self._reorder.late,
+            "corrupt": self.corrupt,
+            "refused": self.refused,
+            "forged": self.forged,
+        }
 
     def push(self, header: RtpHeader, data: bytes, now: float) -> list[AudioChunk]:
         """The sound this packet makes known. `now` is its arrival in seconds on the room's clock."""
-        if not self._may_hear(self._speaker):
-            self.forget()
-            return []
         if header.ssrc != self._ssrc:  # another sender on the same line
             self.forget()
-            self._ssrc = header.ssrc
+            self._ssrc, self._unopened = header.ssrc, UNHEARD
+        self._unopened += 1
+        if not self._may_hear(self._speaker):
+            self.forget()
+            self._pass_over(data)
+            return []
         self._fresh = False
         self._unused += 1
         if self._used_at is None:
             self._used_at = now
         level = None if header.level is None else header.level & 127  # without the voice flag beside it
         held = _Held(header, data, level, now)
-        worth = self._unseal is None or not self._gated or self._gate.passes(level) or self._unused >= SAMPLED
+        worth = self._unseal is None or not self._gated or self._gate.passes(level) or self._unopened >= SAMPLED
         if worth and not self._open(held):
             return []
         return self._hear(self._reorder.push(header.sequence, held, now))
@@ -144,7 +164,7 @@ class Ear:
         return self._gate.lost(item, item.following.header.timestamp)
 
     def _decode(self, held: _Held, chunks: list[AudioChunk]) -> None:
-        payload = held.header.payload(held.data) if not held.sealed else self._payload(held)
+        payload = self._payload(held)
         if not payload:
             return  # not authentic, or padding, or a keep-alive: it holds no sound, and libopus must not see it
         claimed = self._decoder.length(payload)
@@ -191,8 +211,13 @@ class Ear:
             self.forged += 1
             return False
         held.data, held.sealed = data, False
-        self._used_at, self._unused = held.arrival, 0
+        self._used_at, self._unused, self._unopened = held.arrival, 0, 0
         return True
+
+    def _pass_over(self, data: bytes) -> None:
+        """Let libsrtp see a packet that nobody may hear, if that is due."""
+        if self._unseal is not None and self._unopened >= UNHEARD and self._unseal(data) is not None:
+            self._unopened = 0
 
     def _payload(self, held: _Held) -> bytes:
         """Without padding; empty when there is nothing to decode."""

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 import worker
 from worker.errors import ConfigError, UndertoneError
+from worker.ops.metrics import Metrics
 from worker.secrets import reveal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -88,6 +89,7 @@ class Server:
         self._pages = pages or _packaged_pages()
         if self._pages is not None and not self._pages.is_dir():
             raise ConfigError(f"server.pages: the folder {self._pages} does not exist.")
+        self.metrics = Metrics()
         self._rooms: dict[str, dict[str, Handler]] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
@@ -211,7 +213,7 @@ class Server:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not self._loopback and not (scheme.lower() == "bearer" and self._knows(token)):
             raise web.HTTPUnauthorized(text="Send the token as 'Authorization: Bearer …'.")
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _page(self, request: web.Request) -> web.Response:
         room = next(iter(self._rooms), None)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -78,6 +79,8 @@ class EmbeddedRoom:
         """For one participant each: nobody else's affair."""
         self._exchange = Exchange(self._aside)
         self._here = self._exchange.here
+        self._gone: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Counts of connections that have ended."""
         self._closing = False
         self._failure: BaseException | None = None
         self._server = server
@@ -124,7 +127,8 @@ class EmbeddedRoom:
         """Close a gap at the end of speech; part with a connection that no longer hears, or that harms."""
         if one.heard:
             self._give(one.ear.tick(now))
-        if one.heard and one.ear.deaf(now):
+            one.complaint.look(one.speaker, one.ear.counts, now)
+        if one.heard and (one.ear.deaf(now) or (one.peer is not None and one.peer.deaf)):
             self._lose(one, RoomError("Your sound arrives and can't be used: joining again.", "deaf"))
         elif one.peer is not None and one.peer.silent_s() > SILENT_S:
             self._lose(one, RoomError(f"Nothing has come from you for {SILENT_S:.0f} s: joining again.", "media_lost"))
@@ -164,7 +168,9 @@ class EmbeddedRoom:
             one.dismiss(str(error))
         finally:
             late.cancel()
-            self._leave(one, "lost" if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE else "left")
+            if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE and self._exchange.holds(one):
+                self._lose(one, RoomError("The signalling socket was lost: joining again.", "signalling_lost"))
+            self._leave(one, "left")
             one.leave()
             await writing
         return socket
@@ -182,7 +188,9 @@ class EmbeddedRoom:
         if (twin := self._here.get(speaker)) is not None:
             self._leave(twin, "replaced")
             twin.dismiss("You opened this room in another tab, so this one was closed.", 4409)
-        if len(self._here) >= self._largest or len(self._people) >= PEOPLE:
+        if person not in self._people and len(self._people) >= PEOPLE:
+            raise RoomError(f"The room has met {PEOPLE} people: new ones can join after a restart.")
+        if len(self._here) >= self._largest:
             raise RoomError(f"The room is full: it holds {self._largest} people.")
         self._people[person] = (speaker, generation + 1)
         analysed, muted = hello.get("analysed") is True, hello.get("muted") is True
@@ -255,7 +263,7 @@ class EmbeddedRoom:
 
     def _analyse(self, one: Participant, analysed: bool) -> None:
         """From now on this person is heard, or heard no more: what is held of them is dropped at once."""
-        if not self._exchange.holds(one):
+        if analysed == one.analysed or not self._exchange.holds(one):
             return  # a connection that was replaced no longer speaks for the person
         one.analysed = analysed
         self._policy.record(one.speaker, analysed)
@@ -278,6 +286,8 @@ class EmbeddedRoom:
             return
         self._exchange.remove(one)
         one.ear.close()
+        for name, counts in one.counts().items():
+            self._gone[name].update(counts)
         if one.present:
             self._items.put(SpeakerLeft(self._now(), one.speaker, reason))
             log.info("participant left", speaker=one.speaker, reason=reason)
@@ -322,6 +332,13 @@ class EmbeddedRoom:
         except RoomError as error:
             self._dismiss(one, str(error))
             return True
+
+    def counts(self, name: str) -> Mapping[str, int]:
+        """What has become of everyone's packets or datagrams so far, those of who left included."""
+        counts = Counter(self._gone[name])
+        for one in self._here.values():
+            counts.update(one.counts()[name])
+        return counts
 
     async def close(self) -> None:
         self._closing = True

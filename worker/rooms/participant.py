@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from aiortc import InvalidStateError
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
 from worker.ring import Ring
+from worker.rooms.complaints import Complaint
 from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
 from worker.rooms.webrtc.listener import Hearing
 from worker.rooms.webrtc.peer import Line, Peer
@@ -59,6 +60,7 @@ class Participant:
     carried: dict[int, "Participant"] = field(default_factory=dict)
     """Who is on which slot."""
     keyframes: Throttle = field(default_factory=lambda: Throttle(KEYFRAME_PAUSE_S))
+    complaint: Complaint = field(default_factory=Complaint)
     knocks: int = 0
     repeats: int = 0
     _outbox: Ring[dict[str, Any]] = field(default_factory=lambda: Ring(WAITING))
@@ -73,6 +75,11 @@ class Participant:
             "analysed": self.analysed,
             "muted": self.muted,
         }
+
+    def counts(self) -> dict[str, Mapping[str, int]]:
+        """What has become of this connection's packets and datagrams so far, by the name of the counter."""
+        dropped = self.peer.transport.dropped if self.peer is not None else {}
+        return {"undertone_packets": self.ear.counts, "undertone_datagrams_dropped": dropped}
 
     @property
     def heard(self) -> bool:

@@ -130,15 +130,23 @@ def _window_shrinks() -> bool:
 
 def _pairs_say_their_state() -> bool:
     succeeded = aioice.ice.CandidatePair.State["SUCCEEDED"]
-    return isinstance(aioice.ice.CandidatePair.remote_addr, property) and succeeded.name == "SUCCEEDED"
+    pair: Any = aioice.ice.CandidatePair(None, None)  # type: ignore[arg-type]
+    whole = pair.protocol is None and isinstance(pair.state, aioice.ice.CandidatePair.State)
+    return whole and isinstance(aioice.ice.CandidatePair.remote_addr, property) and succeeded.name == "SUCCEEDED"
+
+
+def _checks_can_be_set() -> bool:
+    read = aioice.ice.Connection.query_consent.__code__.co_names
+    wanted = {"CONSENT_INTERVAL", "CONSENT_FAILURES"}
+    return wanted <= set(read) and aioice.ice.CONSENT_INTERVAL > 0 and aioice.ice.CONSENT_FAILURES > 0
 
 
 CHECKS: dict[str, Callable[[], bool]] = {
     "aioice gives datagrams that are no STUN to Connection.data_received": _datagrams_pass_us,
     "aioice's Connection queues what it received in _queue": _queue_is_one,
     "aioice's Connection keeps _nominated, _check_list and _protocols": _connection_tables,
-    "aioice's pairs have remote_addr and a state SUCCEEDED": _pairs_say_their_state,
-    "aioice reads CONSENT_INTERVAL when it waits": lambda: aioice.ice.CONSENT_INTERVAL > 0,
+    "aioice's pairs have a protocol, remote_addr and a state SUCCEEDED": _pairs_say_their_state,
+    "aioice reads CONSENT_INTERVAL and CONSENT_FAILURES while it checks": _checks_can_be_set,
     "aiortc's receivers start by receive and take RTCP by _handle_rtcp_packet": _receiver_calls,
     "aiortc's DTLS transport keeps _rx_srtp, _tx_srtp and _rtp_router.ssrc_table": _dtls_tables,
     "aiortc's DTLS transport registers senders and receivers, takes and sends RTP": _dtls_calls,

@@ -19,6 +19,7 @@ from aiortc.rtp import (
 )
 from aiortc.sdp import SessionDescription
 
+from worker.audio.ear import DEAF_PACKETS, DEAF_S
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
 from worker.rooms.webrtc.transport import Route, Transport, prepare
@@ -65,6 +66,8 @@ class Peer:
         self._incoming: dict[str, Route] = {}
         self._own_ssrc: dict[str, int] = {}
         self._known: set[str] = set()
+        self._unopened, self._opened_at = 0, time.monotonic()
+        """Packets of the voice since one could be decrypted, and when that was."""
 
     async def answer(self, sdp: str, most_lines: int) -> str:
         """Take an offer and return the answer. Raises RoomError with a sentence for the person who sent it."""
@@ -137,8 +140,12 @@ class Peer:
 
     def _take(self, kind: str, header: RtpHeader, data: bytes, now: float) -> None:
         packet = self.transport.unseal(data)
-        if packet is not None:
-            self._on_rtp(kind, header, packet, now)
+        if packet is None:
+            self._unopened += kind == "audio"
+            return
+        if kind == "audio":
+            self._unopened, self._opened_at = 0, now
+        self._on_rtp(kind, header, packet, now)
 
     async def send_report(self, line: Line, report: RtcpSrPacket, timestamp: int) -> None:
         """Pass on another peer's sender report, so that sound and picture stay together."""
@@ -166,6 +173,11 @@ class Peer:
         return time.monotonic() - self.transport.heard_at if self.pc.connectionState == "connected" else 0.0
 
     @property
+    def deaf(self) -> bool:
+        """Whether the voice's packets have been coming for 3 s of which none could be decrypted."""
+        return self._unopened > DEAF_PACKETS and time.monotonic() - self._opened_at > DEAF_S
+
+    @property
     def flooded(self) -> bool:
         """Whether a data-channel message has grown past what this end announced that it takes."""
         return self.pc.sctp is not None and self.pc.sctp._advertised_rwnd < 0
@@ -182,7 +194,9 @@ def announce(transport: Transport, routes: Iterable[Route], sdp: str) -> list[st
     named = {media.rtp.muxId: {source.ssrc for source in media.ssrc} for media in description.media}
     ids = (x.id for media in description.media for x in media.rtp.headerExtensions if x.uri == MID)
     transport.mid_id = next((number for number in ids if 0 < number < 15), None)
-    return [route.mid for route in routes if transport.announce(route, named.get(route.mid, set()))]
+    changed = [route.mid for route in routes if transport.announce(route, named.get(route.mid, set()))]
+    transport.hand_over()
+    return changed
 
 
 async def _register_sender(sender: Any, parameters: Any) -> None:

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 WAITING = 100
 """Packets that may wait for aiortc's receiver: 2 s."""
+HELD_BACK = 16
+"""Frames that aiortc's jitter buffer may hold: the first ones after somebody agreed or unmuted may be from before."""
 
 
 class StockEar:
@@ -42,6 +44,8 @@ class StockEar:
         self._may_hear = may_hear
         self._packets: Ring[bytes] = Ring(WAITING)
         self._unused, self._used_at = 0, clock()
+        self._doubtful = 0
+        """Frames to come that are not to be heard: what they hold may have been said before."""
         self._came: Any = None
         """When aiortc's receiver last took a packet."""
         self._tasks = [asyncio.create_task(self._read())]
@@ -50,13 +54,14 @@ class StockEar:
         """Where RTP was taken out of aiortc's hands, give it a decrypted packet back."""
         if len(self._tasks) == 1:
             self._tasks.append(asyncio.create_task(self._feed()))
-        if self._may_hear(self._speaker):
+        if self._hears():
             self._unused += 1
             self._packets.put(data)
         return []
 
     def tick(self, now: float) -> list[AudioChunk]:
         """Gives nothing; notices that packets come where aiortc takes them from the network itself."""
+        self._hears()
         came = max((source.timestamp for source in self._receiver.getSynchronizationSources()), default=None)
         if came != self._came and len(self._tasks) == 1:
             self._unused += 1
@@ -65,14 +70,25 @@ class StockEar:
 
     def forget(self) -> None:
         self._packets.clear()
+        self._doubtful = HELD_BACK
 
     def deaf(self, now: float) -> bool:
         """Whether packets have been coming for 3 s of which none became sound."""
         return self._unused > DEAF_PACKETS and now - self._used_at > DEAF_S
 
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"corrupt": self.corrupt}
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
+
+    def _hears(self) -> bool:
+        if self._may_hear(self._speaker):
+            return True
+        self._doubtful = HELD_BACK
+        return False
 
     async def _feed(self) -> None:
         async for data in self._packets:
@@ -91,10 +107,12 @@ class StockEar:
             except MediaStreamError:
                 return
             self._unused, self._used_at = 0, self._now()
+            heard = self._hears() and not self._doubtful
+            self._doubtful = max(0, self._doubtful - 1)
             start = clock.place(frame.pts & 0xFFFFFFFF, self._now())
             for part in resampler.resample(frame):
                 # resampled as float, two equal channels would come out 3 dB louder than they are
                 samples = part.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32_768)
-                if self._may_hear(self._speaker) and len(samples):
+                if heard and len(samples):
                     self._give([AudioChunk(self._speaker, start, samples)])
                 start += len(samples) / RATE

@@ -26,11 +26,15 @@ keeps something of each for ever."""
 HEARTBEAT_S = 1
 """Pause between two checks of ICE consent (RFC 7675), whose answers show that a path on which nobody speaks still
 stands. aioice's own 5 s would let a lost path pass for a silent one for too long."""
+UNANSWERED = 20
+"""Checks in a row without an answer after which aioice gives a path up: 30 s as in RFC 7675, as it waits 0.5 s for
+each. Its own 6 would part with a crowded path, on which answers take longer, after 9 s."""
 
 
 def prepare() -> None:
-    """Make every connection of this process check its path often enough to notice a loss within 5 s."""
+    """Make every connection of this process check its path often enough to notice a loss within 5 s, and be patient."""
     aioice.ice.CONSENT_INTERVAL = HEARTBEAT_S
+    aioice.ice.CONSENT_FAILURES = UNANSWERED
 
 
 @dataclass(eq=False)
@@ -72,7 +76,8 @@ class Transport:
         self._routes: dict[str, Route] = {}
         self._streams: dict[int, Route] = {}
         self._reporting: asyncio.Task[None] | None = None
-        self._paths: set[tuple[str, int]] = set()
+        self._paths: set[Any] = set()
+        """Addresses that the far end has proved its own, as asyncio gives them."""
         self._learned, self._learned_at = 0.0, 0.0
 
     # -- set-up ---------------------------------------------------------------------------------------------------
@@ -99,6 +104,13 @@ class Transport:
         self._forget(route)
         return True
 
+    def hand_over(self) -> None:
+        """Call it once all lines of an offer are announced: a stream named for another line than before goes there."""
+        named = {ssrc for route in self._routes.values() for ssrc in route.announced}
+        for ssrc, route in list(self._streams.items()):
+            if ssrc in named - route.announced:
+                self._forget(route)
+
     def _guard(self, protocol: Any) -> None:
         """Only STUN may reach aioice: it takes media whose number happens to fit for STUN, and fails on its content."""
         if "datagram_received" in vars(protocol):
@@ -106,8 +118,9 @@ class Transport:
         take = protocol.datagram_received
 
         def datagram_received(data: bytes, address: Any) -> None:
+            from_path = address in self._paths or self._is_path(address)
             if data and data[0] > 3:
-                if address in self._paths or self._is_path(address):
+                if from_path:
                     self._received(data, 1)
                 else:
                     self.dropped["foreign"] += 1
@@ -115,7 +128,8 @@ class Transport:
             try:
                 if data:
                     take(data, address)
-                    self.heard_at = time.monotonic()
+                    if from_path:
+                        self.heard_at = time.monotonic()
                     return
             except (struct.error, IndexError, KeyError, TypeError, ValueError):
                 pass  # STUN whose attributes are not what they say
@@ -125,14 +139,14 @@ class Transport:
 
     def _is_path(self, address: Any) -> bool:
         """Whether the far end proved that this address is its own; before it has proved any, all may be."""
-        address = (address[0], address[1])
         if not self._connection._nominated:
             return True
         pairs = [*self._connection._nominated.values(), *self._connection._check_list]
         proved = {pair.remote_addr for pair in pairs if pair.state.name == "SUCCEEDED"}
-        if address in proved and len(self._paths) < PATHS:
+        known = (address[0], address[1]) in proved  # of IPv6 there are two more
+        if known and len(self._paths) < PATHS:
             self._paths.add(address)
-        return address in proved
+        return known
 
     def adopt(self, route: Route) -> None:
         """Let aiortc's receiver of this line decode nothing, run no thread, and hand us what the sender reports."""
@@ -167,14 +181,17 @@ class Transport:
 
         For media this is the busiest function of the worker, and longer than others for that.
         """
-        now = self.heard_at = time.monotonic()
         if len(data) < 12 or not 19 < data[0] < 192:
             self.dropped["malformed"] += 1
-        elif data[0] < 128 or 191 < data[1] < 224:
+            return
+        now = self.heard_at = time.monotonic()
+        if data[0] < 128 or 191 < data[1] < 209:
             if self._connection._queue.qsize() < LONGEST_QUEUE:
                 self._connection._queue.put_nowait((data, component))
             else:
                 self.dropped["flood"] += 1
+        elif 208 < data[1] < 224:
+            self.dropped["malformed"] += 1  # RTCP that aiortc would take for media, and might fail on
         elif (route := self._streams.get(int.from_bytes(data[8:12])) or self._learn(data, now)) is not None:
             header = parse(data, route.level_id)
             if header is None or header.payload_type != route.payload_type or route.arrivals is None:
@@ -217,8 +234,10 @@ class Transport:
     def _may_learn(self, now: float) -> bool:
         self._learned = max(0.0, self._learned - LEARNED_PER_S * (now - self._learned_at))
         self._learned_at = now
+        if self._learned > LEARNED - 1:
+            return False
         self._learned += 1
-        return self._learned <= LEARNED
+        return True
 
     def _forget(self, route: Route | None) -> None:
         """A line's stream ends: one line carries one at a time."""
