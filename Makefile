@@ -53,6 +53,6 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)."
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing what tests and checks need: about 85 MB, once."
+	@echo "Installing what tests and checks need: about 300 MB, once."
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

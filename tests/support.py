@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 
 import pytest
 
@@ -21,3 +22,11 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
+
+
+def require_module(name: str) -> None:
+    """Without this package the test is skipped, or fails when UNDERTONE_REQUIRE_ALL=1."""
+    if find_spec(name) is None:
+        reason = f"{name} is not installed"
+        print(reason)
+        (pytest.fail if os.environ.get("UNDERTONE_REQUIRE_ALL") == "1" else pytest.skip)(reason)

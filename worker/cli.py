@@ -15,6 +15,7 @@ from rich.table import Table
 
 from worker import __version__
 from worker.errors import ConfigError, UndertoneError
+from worker.lab.cli import app as lab_app
 
 app = typer.Typer(
     help="Hears each speaker of a live video room on their own, and says who speaks, for how long and how lively.",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check a configuration, or print what one may hold.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(lab_app, name="lab")
 
 ConfigFile = Annotated[Path, typer.Argument(help="A YAML file; configs/ has examples.")]
 Overrides = dict[str, Any]

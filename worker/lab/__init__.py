@@ -1,0 +1,1 @@
+"""Makes and judges emotion models: corpora, splits, training, figures. Nothing that hears a live room imports it."""

@@ -1,0 +1,253 @@
+"""`undertone lab`: make an emotion model from labelled speech, and judge any."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from worker.audio import Samples
+    from worker.lab.corpora import Clip
+
+app = typer.Typer(help="Make an emotion model from labelled speech, and judge any.", no_args_is_help=True)
+
+Work = Annotated[Path, typer.Argument(help="The folder that 'lab prepare' fills.")]
+Corpora = Annotated[
+    list[str], typer.Option(help="READER:PATH, such as folder:data/crema_d or csv:mine.csv; repeat it.")
+]
+Fold = Annotated[int, typer.Option(min=0, max=4, help="Which speakers are held out.")]
+
+
+@app.command()
+def prepare(
+    work: Work,
+    corpus: Corpora,
+    rooms: Annotated[Path | None, typer.Option(help="A folder of room impulse responses, WAV, MIT-licensed.")] = None,
+    views: Annotated[int, typer.Option(min=1, max=50, help="Variants of each clip; the first is the clip itself.")] = 5,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+) -> None:
+    """Read corpora, deal their speakers into folds, and store features of every clip, clean and augmented.
+
+    Clips that are unlabelled lend their voices for babble, and those that are not speech lend noise.
+    """
+    from worker.lab import corpora, nonspeech, splits, store
+    from worker.lab.augment import Pool
+    from worker.lab.sound import decode, read_scaled
+    from worker.lab.targets import agreements
+
+    clips = [clip for spec in corpus for clip in corpora.read(spec)]
+    lent = {clip.speaker: clip for clip in clips if clip.emotion in (corpora.NOT_SPEECH, corpora.UNLABELLED)}
+    parts = splits.deal(lent.values())
+    usable = [clip for name, clip in sorted(lent.items()) if splits.side(parts[name], 0) == "train"]
+    pool = Pool(
+        noises=[read_scaled(clip.path) for clip in usable if clip.emotion == corpora.NOT_SPEECH],
+        voices=[read_scaled(clip.path) for clip in usable if clip.emotion == corpora.UNLABELLED],
+        rooms=[decode(path) for path in _free_rooms(rooms)] if rooms else [],
+    )
+    if pool.voices:
+        clips += nonspeech.clips()
+
+    def sound(clip: "Clip") -> "Samples":
+        made = clip.corpus == nonspeech.CORPUS
+        return nonspeech.make(clip.path.name, pool) if made else decode(clip.path)
+
+    for name, alpha in agreements(clips).items():
+        print(f"{name}: listeners agree with Krippendorff's alpha {alpha:.3f}.")
+    digest = splits.write(work / "splits.csv", clips)
+    print(f"{len(clips)} clips of {len({clip.speaker for clip in clips})} speakers; splits.csv has SHA-256 {digest}.")
+    with _bar("clips") as step:
+        store.prepare(work / "features", clips, sound, pool, views, jobs, step)
+
+
+@app.command()
+def train(
+    work: Work,
+    out: Annotated[Path, typer.Option(help="A folder for the checkpoint; a run that stopped there goes on.")],
+    fold: Fold = 0,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    batch: Annotated[int, typer.Option(min=2, help="Windows per step.")] = 64,
+    rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 1e-3,
+    votes: Annotated[float, typer.Option(min=0, max=1, help="Share of listeners' votes in the labels.")] = 0.2,
+    width: Annotated[int, typer.Option(min=8, help="Channels of the network.")] = 160,
+    seed: Annotated[int, typer.Option(help="Another number is another run.")] = 1,
+    without: Annotated[list[str] | None, typer.Option(help="A corpus not to learn from; repeat it.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+) -> None:
+    """Train the network on a fold's training speakers."""
+    from worker.lab import splits
+    from worker.lab.store import Store
+
+    trainer = _with_torch("worker.lab.train")
+    options = trainer.Options(
+        fold=fold,
+        epochs=epochs,
+        batch=batch,
+        rate=rate,
+        votes=votes,
+        width=width,
+        seed=seed,
+        without=tuple(without or ()),
+    )
+    sides = splits.read(work / "splits.csv", fold)
+    with _bar("batches") as step:
+
+        def say(figures: dict[str, float]) -> None:
+            print("  ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
+
+        path = trainer.train(Store(work / "features"), sides, out, options, device, say, step)
+    print(f"The checkpoint is {path}.")
+
+
+@app.command()
+def calibrate(
+    work: Work,
+    run: Annotated[Path, typer.Option(help="The folder of 'lab train'.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+) -> None:
+    """Fit temperatures on the development speakers, and export the model with them."""
+    from worker.lab import splits
+    from worker.lab.batches import by_side
+    from worker.lab.calibrate import calibrate as fit
+    from worker.lab.corpora import CLASSES
+    from worker.lab.store import Store
+
+    trainer = _with_torch("worker.lab.train")
+    exporter = _with_torch("worker.lab.export")
+    network, state = trainer.load(run / "model.pt")
+    store = Store(work / "features")
+    fold, without = state["options"]["fold"], state["options"]["without"]
+    sides = splits.read(work / "splits.csv", fold)
+    dev = [i for i in by_side(store.clips, sides, "dev") if store.clips[i].corpus not in without]
+
+    def ask(chosen: Any, seconds: float, view: int) -> Any:
+        return trainer.outputs_of(network, store, chosen, view, seconds)
+
+    fitted = fit(store.clips, dev, ask, store.views)
+    learnt = [clip for clip in store.clips if clip.corpus not in without and sides[clip.speaker] == "train"]
+    corpora = {clip.corpus: clip.licence for clip in learnt}
+    about = {"classes": CLASSES, "corpora": corpora, "fold": fold, "splits": splits.digest(work / "splits.csv")}
+    worst = exporter.export(network, out, about | fitted | {"training": state["options"]})
+    for length, figures in fitted["development"].items():
+        print(f"{length} s: " + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
+    print(f"Wrote {out}, {out.stat().st_size / 1e6:.1f} MB; it differs from the network by at most {worst:.1e}.")
+
+
+@app.command()
+def evaluate(
+    engine: Annotated[str, typer.Option(help="A model file that ends in .onnx, or an engine's name.")],
+    corpus: Corpora,
+    splits: Annotated[Path | None, typer.Option(help="A splits.csv: only speakers it does not train on count.")] = None,
+    fold: Fold = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Whole clips only: no noise, no losses.")] = False,
+    to_json: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures to this file.")] = None,
+) -> None:
+    """Judge an engine on labelled clips."""
+    import json
+
+    from worker.lab import corpora
+    from worker.lab import splits as folds
+    from worker.lab.evaluate import evaluate as judge_all
+    from worker.lab.judge import judge
+    from worker.lab.report import page
+
+    clips = [clip for spec in corpus for clip in corpora.read(spec)]
+    if splits is not None:
+        sides = folds.read(splits, fold)
+        clips = [clip for clip in clips if sides.get(clip.speaker, "test") == "test"]
+    with _bar("clips") as step:
+        found = judge_all(judge(engine), clips, not quick, step)
+    for name, figures in found["corpora"].items():
+        _show(name, figures)
+    for name, figures in found["not speech"].items():
+        _show(name, figures)
+    if to_json is not None:
+        _write(to_json, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    if html is not None:
+        _write(html, page(found))
+
+
+@app.command()
+def card(
+    engine: Annotated[Path, typer.Option(help="The model file.")],
+    figures: Annotated[list[Path], typer.Option(help="JSON of 'lab evaluate'; repeat it.")],
+    out: Annotated[Path, typer.Option(help="The Markdown file to write.")],
+) -> None:
+    """Write the card of a model from what it was judged to do."""
+    import json
+
+    from worker.lab.card import card as written
+    from worker.lab.judge import ModelFile
+    from worker.lab.splits import digest
+
+    try:
+        judged = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
+        text = written(ModelFile(engine).about, digest(engine), judged)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"--figures holds no results of 'undertone lab evaluate' ({error}).") from error
+    _write(out, text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): name a file in a folder that exists."
+        ) from None
+    print(f"Wrote {path}.")
+
+
+def _show(title: str, figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("figure", "value", title=title, title_justify="left", box=None)
+    for key, value in figures.items():
+        if isinstance(value, int | float):
+            table.add_row(key, f"{value:.4g}")
+        elif isinstance(value, dict) and not any(isinstance(each, dict) for each in value.values()):
+            known = {name: each for name, each in value.items() if each is not None}
+            table.add_row(key, "  ".join(f"{name} {each:.3g}" for name, each in known.items()))
+        elif "interval" in key:
+            table.add_row(key, " to ".join(f"{each:.3f}" for each in value))
+    Console(soft_wrap=True).print(table)
+
+
+def _with_torch(module: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ConfigError("training needs PyTorch: pip install -c constraints.txt 'undertone[train]'.") from None
+
+
+def _free_rooms(folder: Path) -> list[Path]:
+    """The impulse responses of a folder whose rirs.csv calls them MIT-licensed; all WAV files where there is none."""
+    from worker.lab.corpora import rows
+
+    sheet = folder / "rirs.csv"
+    if not sheet.is_file():
+        return sorted(folder.glob("*.wav"))
+    return [folder / row["path"] for row in rows(sheet, {"path", "licence"}) if row["licence"].startswith("MIT")]
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    bar = Progress(
+        TextColumn(f"{{task.completed:.0f}} of {{task.total:.0f}} {what}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(what, total=0)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,73 @@
+"""Which speakers a model learns from, is tuned on and is judged by: folds as files, made by no chance."""
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from worker.errors import ConfigError
+from worker.lab.corpora import CLASSES, Clip
+
+FOLDS = 5
+PARTS = 2 * FOLDS
+"""Speakers are dealt into ten parts: a fold is judged by two of them, tuned on one, and learns from seven."""
+SIDES = ("train", "dev", "test")
+
+
+def deal(clips: Iterable[Clip]) -> dict[str, int]:
+    """A part from 0 to 9 for each speaker; each corpus and sex is dealt evenly, in the order of a hash of the name."""
+    groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for clip in clips:
+        groups[clip.corpus, clip.gender].add(clip.speaker)
+    parts: dict[str, int] = {}
+    begin: defaultdict[str, int] = defaultdict(int)
+    for (corpus, _), speakers in sorted(groups.items()):
+        for rank, speaker in enumerate(sorted(speakers, key=_digest)):
+            parts[speaker] = (begin[corpus] + rank) * 3 % PARTS  # 3 spreads few speakers over the folds
+        begin[corpus] += len(speakers)
+    return parts
+
+
+def side(part: int, fold: int) -> str:
+    """Where a part of the speakers stands in a fold."""
+    place = (part - 2 * fold) % PARTS
+    return "test" if place < 2 else "dev" if place == 2 else "train"
+
+
+def write(path: Path, clips: Iterable[Clip]) -> str:
+    """Write speaker, part and the side in each fold as CSV; returns the SHA-256 of the file.
+
+    Corpora without emotions, which only lend noise and voices, stand in every fold as in the first.
+    """
+    clips = list(clips)
+    folded = {clip.speaker for clip in clips if clip.emotion in CLASSES}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["speaker", "part", *(f"fold{fold}" for fold in range(FOLDS))])
+    for speaker, part in sorted(deal(clips).items()):
+        writer.writerow([speaker, part, *(side(part, fold if speaker in folded else 0) for fold in range(FOLDS))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return digest(path)
+
+
+def read(path: Path, fold: int) -> Mapping[str, str]:
+    """Speaker to side for one fold. ConfigError when the file is not there, or holds a speaker twice."""
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist: run 'undertone lab prepare' first.")
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    sides = {line["speaker"]: line[f"fold{fold}"] for line in lines}
+    if len(sides) < len(lines) or not set(sides.values()) <= set(SIDES):
+        raise ConfigError(f"{path} has a speaker twice or an unknown side: run 'undertone lab prepare' again.")
+    return sides
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(speaker: str) -> str:
+    return hashlib.sha256(speaker.encode()).hexdigest()
