@@ -5,8 +5,14 @@ import subprocess
 import time
 
 import pytest
+from hypothesis import settings
 
 from tests.support import free_port, require
+
+# The same examples at every run; for others: pytest --hypothesis-profile=search
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1000, deadline=None)
+settings.load_profile("repeatable")
 
 
 class RedisServer:

@@ -10,8 +10,8 @@ Showing people in a conversation how a voice sounds, one sound among others, wit
 ## Not meant for
 
 Deciding about a person: hiring, grading, credit, health, police, or anything else with consequences. Inferring emotions
-at work or in education is forbidden in the European Union (Regulation 2024/1689, article 5(1)(f)). A label says how a
-voice sounds, never what a person feels.
+at work or in education, except for medical or safety reasons, is forbidden in the European Union (Regulation 2024/1689,
+article 5(1)(f)). A label says how a voice sounds, never what a person feels.
 
 ## Limits
 
