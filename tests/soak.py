@@ -25,7 +25,7 @@ import numpy as np
 import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from tests.test_embedded import PERSON, Guest, Silent, vanish
+from tests.hall import PERSON, Guest, Silent, vanish
 from worker.audio.windows import Windows
 from worker.conversation.talk_time import TalkTimes
 from worker.emotion.smoothing import Smoother

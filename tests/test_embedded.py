@@ -4,166 +4,23 @@ import asyncio
 import json
 import re
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import aiohttp
-import aioice.ice
 import pytest
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from structlog.testing import capture_logs
 
+from tests.hall import PERSON, Guest, Silent, _some, admit, carry, hall, meeting
+from tests.hall import _loopback as _loopback
 from worker.audio import AudioChunk
-from worker.audio.rtp import RtpHeader, parse
 from worker.errors import ConfigError, RoomError
 from worker.events import Numbering, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
 from worker.privacy.policy import Consent
-from worker.rooms import ListenerJoined, Tick, embedded, guests, participant
+from worker.rooms import ListenerJoined, Tick, embedded, participant
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.participant import KNOCKS_PER_S, Participant
-from worker.rooms.webrtc.listener import SILENT_S
-from worker.rooms.webrtc.peer import LEVEL, Line, Peer
-
-PERSON = "a-person-key-of-their-own"
-
-
-@pytest.fixture(autouse=True)
-def _loopback(monkeypatch):
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
-
-
-class Hall:
-    """An embedded room on a free port, with a note of everything it gives."""
-
-    def __init__(self, **options):
-        self.server, self.policy = Server(port=0), Consent()
-        self.room = EmbeddedRoom(self.server, self.policy, "hall", **options)
-        self.items, self.latest = [], {}
-
-    async def collect(self):
-        async for item in self.room:
-            self.items.append(item)
-            self.latest[type(item)] = time.monotonic()
-
-    def kinds(self, *kinds):
-        return [item for item in self.items if isinstance(item, kinds)]
-
-    async def until(self, condition, within_s=10):
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def hall(**options):
-    one = Hall(**options)
-    await one.server.start()
-    task = asyncio.create_task(one.collect())
-    try:
-        yield one
-    finally:
-        await one.room.close()
-        await task
-        await one.server.stop()
-
-
-class Silent(MediaStreamTrack):
-    """A track that never says anything; tests send packets of their own."""
-
-    def __init__(self, kind):
-        super().__init__()
-        self.kind = kind
-
-    async def recv(self):
-        await asyncio.sleep(3600)
-
-
-class Guest:
-    """A browser's part, played by aiortc."""
-
-    def __init__(self, hall, session, name="Ada", person=PERSON, **hello):
-        self.hello = {"type": "join", "name": name, "person": person, "analysed": True} | hello
-        self.url = f"http://127.0.0.1:{hall.server.port}/v1/rooms/hall/join"
-        self.session = session
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.messages, self.events, self.received = [], [], {}
-        self.closed = asyncio.Event()
-        self.tamper, self.options = (lambda sdp: sdp), {}
-
-    async def join(self, connect=True):
-        self.socket = await self.session.ws_connect(self.url, **self.options)
-        await self.say(self.hello)
-        self.reader = asyncio.create_task(self.read())
-        if connect:
-            await self.connect()
-        return self
-
-    async def connect(self):
-        self.channel = self.pc.createDataChannel("undertone")
-        self.channel.on("message", lambda text: self.events.append(json.loads(text)))
-        self.pc.addTransceiver(Silent("audio"), "sendonly")
-        self.pc.addTransceiver(Silent("video"), "sendonly")
-        for kind in ("audio", "video"):
-            self.pc.addTransceiver(kind, "recvonly")
-        await self.pc.setLocalDescription(await self.pc.createOffer())
-        await self.say({"type": "offer", "sdp": self.tamper(self.pc.localDescription.sdp)})
-        await self.until(lambda: self.pc.connectionState == "connected")
-
-    async def read(self):
-        while (message := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
-            said = json.loads(message.data)
-            self.messages.append(said)
-            if said["type"] == "answer":
-                await self.pc.setRemoteDescription(RTCSessionDescription(said["sdp"], "answer"))
-        self.reason = message.extra
-        self.closed.set()
-
-    async def say(self, message):
-        await self.socket.send_json(message)
-
-    async def until(self, condition):
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.02)
-
-    def last(self, kind):
-        return next((m for m in reversed(self.messages) if m["type"] == kind), None)
-
-    async def speak(self, count, level=b"", pause_s=0.005, empty=()):
-        """Real Opus packets, as a browser would send them; `level` is a header extension. Some may hold nothing."""
-        sender = self.pc.getTransceivers()[0].sender
-        start = bytes([0x90 if level else 0x80, 96])
-        for number, (header, payload) in enumerate(_some(count)):
-            first = start + header.sequence.to_bytes(2, "big") + header.timestamp.to_bytes(4, "big")
-            first += sender._ssrc.to_bytes(4, "big") + level
-            await sender.transport._send_rtp(first + (b"" if number in empty else payload))
-            await asyncio.sleep(pause_s)
-
-    @property
-    def connection(self):
-        return self.pc.getTransceivers()[0].sender.transport.transport._connection
-
-    async def leave(self):
-        await self.pc.close()
-        await self.socket.close()
-        self.reader.cancel()
-
-
-def _some(count):
-    stream = guests.numbered(guests.packets(0), 30)
-    return [next(stream) for _ in range(count)]
-
-
-@asynccontextmanager
-async def meeting(hall, *named):
-    async with aiohttp.ClientSession() as session:
-        people = [await Guest(hall, session, name, f"{PERSON} {name}").join() for name in named]
-        try:
-            yield people
-        finally:
-            for one in people:
-                await one.leave()
+from worker.rooms.webrtc.peer import LEVEL, Peer
 
 
 async def test_a_voice_is_heard_and_carried_to_the_other():
@@ -180,17 +37,6 @@ async def test_a_voice_is_heard_and_carried_to_the_other():
 
 async def _note(packets, packet):
     packets.append(packet)
-
-
-async def test_who_is_not_analysed_is_carried_and_never_decoded():
-    async with hall() as one, aiohttp.ClientSession() as session:
-        quiet = await Guest(one, session, analysed=False).join()
-        await one.until(lambda: one.kinds(SpeakerJoined))
-        await quiet.speak(20)
-        await asyncio.sleep(0.2)
-        await quiet.leave()
-    assert one.kinds(SpeakerJoined)[0].analysed is False
-    assert one.kinds(AudioChunk) == []
 
 
 async def test_listeners_are_greeted_and_get_messages():
@@ -473,110 +319,6 @@ async def test_closing_waits_for_no_hanging_socket_or_connection(monkeypatch):
     assert [left.reason for left in one.kinds(SpeakerLeft)] == ["closed"]
 
 
-# -- consent ----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_withdrawn_consent_is_followed_within_100_ms_and_may_be_given_again():
-    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
-        await bo.until(lambda: bo.last("slots") and bo.last("slots")["slots"][0]["speaker"] == "p1")
-        speaking = asyncio.create_task(ada.speak(70, pause_s=0.02))
-        await one.until(lambda: len(one.kinds(AudioChunk)) >= 10)
-        withdrawn = time.monotonic()
-        await ada.say({"type": "analyse", "analysed": False})
-        await bo.until(lambda: not card(bo, "p1")["analysed"])
-        await asyncio.sleep(0.3)
-        ear, leg = one.room._here["p1"].ear, one.room._here["p2"].slots[0][0]
-        assert one.latest[AudioChunk] - withdrawn < 0.1
-        decoded, forwarded, heard = ear.decoded, leg.forwarded, len(one.kinds(AudioChunk))
-        await asyncio.sleep(0.1)
-        assert (ear.decoded, len(one.kinds(AudioChunk))) == (decoded, heard)
-        assert leg.forwarded > forwarded  # carried on to the others
-        await ada.say({"type": "analyse", "analysed": True})
-        await one.until(lambda: len(one.kinds(AudioChunk)) > heard + 5)
-        await speaking
-
-
-def card(guest, speaker):
-    return next(one for one in guest.last("participants")["participants"] if one["speaker"] == speaker)
-
-
-# -- watchdogs --------------------------------------------------------------------------------------------------------
-
-
-def vanish(guest):
-    """No datagram comes from this guest any more; its signalling socket stays."""
-    for protocol in guest.connection._protocols:
-        protocol.transport.sendto = lambda data, address: None
-
-
-async def test_a_connection_that_falls_silent_is_lost_and_the_page_told_to_join_again():
-    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
-        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
-        vanish(bo)
-        await asyncio.sleep(0.1)
-        one.room._here["p2"].peer.transport.heard_at -= SILENT_S - 0.5
-        await asyncio.sleep(0.2)
-        assert not one.kinds(SpeakerLeft)
-        await asyncio.wait_for(bo.closed.wait(), 1)
-        assert (bo.socket.close_code, ada.pc.connectionState) == (4504, "connected")
-        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "lost")]
-        assert "joining again" in bo.last("error")["message"]
-
-
-async def test_who_has_neither_microphone_nor_camera_stays_as_long_as_they_answer():
-    """Only checks of the path go to and fro for longer than a silent one is suffered, and only ours are asked."""
-    async with hall() as one, meeting(one, "Ada") as (ada,):
-        await one.until(lambda: one.kinds(ListenerJoined))
-        ada.connection._query_consent_task.cancel()
-        ada.pc.getTransceivers()[0].sender.transport._send_rtp = _nothing
-        await asyncio.sleep(0.1)
-        transport, seen = one.room._here["p1"].peer.transport, []
-        transport._connection.data_received = lambda data, component: seen.append(data)
-        await asyncio.sleep(SILENT_S + 1.0)
-        assert seen == []
-        assert time.monotonic() - transport.heard_at < 2
-        assert ada.pc.connectionState == "connected"
-        assert not one.kinds(SpeakerLeft)
-
-
-async def _nothing(data):
-    """Send nothing."""
-
-
-async def test_a_socket_that_answers_no_ping_is_gone_within_5_s():
-    async with hall() as one, meeting(one, "Ada") as (ada,), aiohttp.ClientSession() as session:
-        await one.until(lambda: one.kinds(SpeakerJoined))
-        bo = Guest(one, session, "Bo", f"{PERSON} Bo")
-        bo.options = {"autoping": False}
-        await bo.join()
-        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
-        begun = time.monotonic()
-        with capture_logs() as said:
-            await one.until(lambda: one.kinds(SpeakerLeft))
-        assert "signalling_lost" in [entry.get("code") for entry in said]
-        assert 3 < time.monotonic() - begun < 5
-        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p2", "lost")]
-        assert ada.pc.connectionState == "connected"
-        await bo.leave()
-
-
-async def test_a_speaker_that_aiortc_hears_no_more_joins_again_within_5_s():
-    """One empty payload ends its decoder's thread."""
-    async with hall(receive="stock") as one, meeting(one, "Ada", "Bo") as (ada, bo):
-        speaking = [
-            asyncio.create_task(guest.speak(250, pause_s=0.02, empty=e)) for guest, e in ((ada, [20]), (bo, []))
-        ]
-        await one.until(lambda: {chunk.speaker for chunk in one.kinds(AudioChunk)} == {"p1", "p2"})
-        begun = time.monotonic()
-        await asyncio.wait_for(ada.closed.wait(), 5)
-        assert ada.socket.close_code == 4504
-        assert "can't be used" in ada.last("error")["message"]
-        assert time.monotonic() - one.latest[AudioChunk] < 0.5 < 2 < time.monotonic() - begun  # the other is heard
-        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p1", "lost")]
-        for task in speaking:
-            task.cancel()
-
-
 async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(embedded, "differing", lambda: ("aiortc's receiver has no door",))
     room = EmbeddedRoom(Server(port=0), Consent(), "hall")
@@ -585,37 +327,7 @@ async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkey
     await room.close()
 
 
-async def test_a_voice_that_cannot_be_decrypted_joins_again_within_5_s():
-    async with hall() as one, meeting(one, "Ada", "Bo") as (ada, bo):
-        await one.until(lambda: len(one.kinds(SpeakerJoined)) == 2)
-        one.room._here["p1"].peer.transport.unseal = lambda data: None
-        speaking = [asyncio.create_task(guest.speak(250, pause_s=0.02)) for guest in (ada, bo)]
-        await asyncio.wait_for(ada.closed.wait(), 5)
-        assert ada.socket.close_code == 4504
-        assert "can't be used" in ada.last("error")["message"]
-        assert [(left.speaker, left.reason) for left in one.kinds(SpeakerLeft)] == [("p1", "lost")]
-        for task in speaking:
-            task.cancel()
-
-
 # -- without a network ----------------------------------------------------------------------------------------------
-
-
-def admit(room, name, analysed=True):
-    """Someone whose media flows; what is sent to them is in `sent`."""
-    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": analysed})
-    one.sent = []
-    one.peer.transport.send = lambda data: one.sent.append(parse(data)) or True
-    one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]
-    room._exchange.pair_lines(one)
-    room._enter(one)
-    return one
-
-
-def carry(room, one, numbers, kind="audio", level=None):
-    for number in numbers:
-        header = RtpHeader(111, False, number, number * 960, 1, level, 0, False)
-        room._carry(one, kind, header, _some(number + 1)[-1][1], time.monotonic())
 
 
 async def test_who_came_before_may_come_again_however_many_came(monkeypatch):
@@ -645,44 +357,6 @@ async def test_a_name_holds_only_what_can_be_shown(given, name):
     assert f'"{name}"'.encode() in numbering.wrap(joined).as_json().encode()
 
 
-async def test_what_was_said_before_a_mute_stays_unheard_and_a_mute_is_no_loss():
-    async with hall() as one:
-        ada = admit(one.room, "Ada")
-        carry(one.room, ada, [0, 1, 3])  # 3 waits for 2
-        one.room._mute(ada, True)
-        carry(one.room, ada, range(4, 30))
-        one.room._mute(ada, False)
-        carry(one.room, ada, [30])
-        after = time.monotonic() - one.room._zero + 0.1  # longer than any packet waits for another
-        await one.until(lambda: one.kinds(Tick) and one.kinds(Tick)[-1].at > after)
-    happened = [type(item) for item in one.items if not isinstance(item, Tick | ListenerJoined)]
-    assert happened == [SpeakerJoined, AudioChunk, AudioChunk, SpeakerMuted, SpeakerUnmuted, AudioChunk, SpeakerLeft]
-    assert ada.ear.lost == 0
-
-
-async def test_what_became_of_packets_is_counted_for_good():
-    async with hall() as one:
-        ada = admit(one.room, "Ada")
-        carry(one.room, ada, [0, 1, 2, 4, 5, 6])
-        ada.peer.transport.dropped["malformed"] += 2
-        during = one.room.counts("undertone_packets")
-        one.room._leave(ada, "left")
-        carry(one.room, admit(one.room, "Bo"), [0])
-        after = one.room.counts("undertone_packets")
-        assert (during["decoded"], during["lost"]) == (6, 1)
-        assert (after["decoded"], after["lost"]) == (7, 1)
-        assert one.room.counts("undertone_datagrams_dropped") == {"malformed": 2}
-
-
-async def test_packets_that_cannot_be_decoded_are_told_of_in_the_log():
-    async with hall() as one:
-        ada = admit(one.room, "Ada")
-        with capture_logs() as said:
-            header = RtpHeader(111, False, 1, 960, 1, None, 0, False)
-            one.room._carry(ada, "audio", header, b"\xff\xff", time.monotonic())
-            await one.until(lambda: any(entry["event"] == "packets can't be used" for entry in said))
-
-
 async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():
     async with hall() as one:
         ada, bo, cy = (admit(one.room, name) for name in ("Ada", "Bo", "Cy"))
@@ -697,39 +371,3 @@ async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():
         assert not any(lines & set(other.legs[kind]) for other in (bo, cy) for kind in other.legs)
         assert ada not in [*bo.carried.values(), *cy.carried.values()]
         assert [len(other.sent) for other in (ada, bo, cy)] == [0, 2, 3]
-
-
-async def test_who_never_agreed_is_never_decoded():
-    async with hall() as one:
-        ada, bo = admit(one.room, "Ada", analysed=False), admit(one.room, "Bo")
-        carry(one.room, ada, range(20))
-        assert (ada.ear.decoded, len(bo.sent)) == (0, 20)
-    assert not one.kinds(AudioChunk)
-
-
-async def test_what_waits_in_the_ear_is_dropped_with_the_consent():
-    async with hall() as one:
-        ada = admit(one.room, "Ada")
-        carry(one.room, ada, [0, 1, 3])  # 3 waits for 2
-        one.room._analyse(ada, False)
-        one.room._analyse(ada, True)
-        carry(one.room, ada, [40])
-        await one.until(lambda: len(one.kinds(AudioChunk)) == 3)
-        assert (ada.ear.decoded, ada.ear.lost) == (3, 0)
-
-
-async def test_a_replaced_tab_does_not_speak_for_the_person():
-    async with hall() as one:
-        old = admit(one.room, "Ada")
-        new = admit(one.room, "Ada", analysed=False)
-        one.room._analyse(old, True)
-        assert not one.policy.may_hear("p1")
-        assert not new.analysed
-
-
-@pytest.mark.parametrize(("gate", "decoded"), [(True, 0), (False, 20)])
-async def test_silence_is_decoded_only_without_the_gate(gate, decoded):
-    async with hall(gate=gate) as one:
-        ada = admit(one.room, "Ada")
-        carry(one.room, ada, range(20), level=127)
-        assert ada.ear.decoded == decoded
