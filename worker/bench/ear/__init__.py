@@ -110,11 +110,11 @@ def run(quick: bool) -> dict[str, Any]:
     ours over libsrtp and libopus alone on the same packets at the same pace. `missing_*` is the share of speech, in
     percent, for which there was neither its packet nor a copy of it: a guess of libopus counts as missing.
     """
-    window = 1.3 if quick else 6.0
+    window = 1.0 if quick else 6.0
     with ExitStack() as stack:
         ends = Ends(stack)
         rounds = [{name: ends.measure(name, window, **PATTERNS[name]) for name in PATTERNS} for _ in range(ROUNDS)]
-        lossy = ends.measure("exact", 4.0 if quick else 20.0, **LOSSY)
+        lossy = ends.measure("exact", 8.0 if quick else 20.0, **LOSSY)
         burst = ends.measure("exact", 2.0 if quick else 4.0, **TALKING, burst=BURST)
         stock = None if quick else ends.measure("exact_stock", 20.0, **LOSSY)
     count = 500 if quick else 3000
