@@ -119,6 +119,8 @@ class Lines:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         answer, changed = await self.listener.answer(self.pc.localDescription.sdp)
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        for mid in changed:
+            self.listener.hear(mid, f"again{mid}")
         self.changed += len(changed)
 
     async def open(self):
