@@ -12,7 +12,7 @@ from aiortc.rtp import RtcpByePacket
 from tests.sfu import COUNT, Mute, Sfu, either, sfu, speak_after, speech, tone, until, whole, without_ssrcs
 from tests.sfu import _loopback as _loopback
 from worker.errors import RoomError
-from worker.rooms.webrtc.listener import SILENT_S, SPARE_LINES
+from worker.rooms.webrtc.listener import MOST_LINES, SILENT_S
 
 # -- which line -----------------------------------------------------------------------------------------------------
 
@@ -279,7 +279,7 @@ def restarted(sdp):
 
 
 def many_lines(sdp):
-    return sdp + "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\n" * (SPARE_LINES + 1)
+    return sdp + "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\n" * (MOST_LINES + 1)
 
 
 @pytest.mark.parametrize(

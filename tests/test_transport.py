@@ -82,7 +82,9 @@ class Bench:
         self.routes = [self.add(str(number)) for number in range(lines)]
 
     def add(self, mid):
-        take = lambda header, data, now: self.taken.append((mid, header.ssrc, header.sequence))  # noqa: E731
+        def take(header, data, now):
+            self.taken.append((mid, header.ssrc, header.sequence))
+
         receiver = SimpleNamespace(_RTCRtpReceiver__remote_streams={})
         route = Route("audio", mid, 111, None, receiver, take)
         self.transport.route(route)

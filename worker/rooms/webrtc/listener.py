@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 
 from worker.audio import AudioChunk
 from worker.audio.ear import UNHEARD, Ear
@@ -17,15 +17,15 @@ from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
 from worker.rooms.complaints import Complaint
 from worker.rooms.webrtc.names import Path, usable_path
-from worker.rooms.webrtc.peer import LARGEST_SDP, LEVEL, announce
+from worker.rooms.webrtc.peer import LARGEST_SDP, announce, audio_level_id, new_connection
 from worker.rooms.webrtc.stock import StockEar
-from worker.rooms.webrtc.transport import Route, Transport, prepare
+from worker.rooms.webrtc.transport import Route, Transport
 
 log = structlog.get_logger()
 
 SILENT_S = 4.0
 """Without a datagram of any kind for this long the path is lost: connection checks alone come every second."""
-SPARE_LINES = 200
+MOST_LINES = 200
 """M-lines that an SFU may offer; one is one speaker, now or earlier."""
 
 
@@ -63,8 +63,7 @@ class Listener:
         gated: bool = True,
         may_hear: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        prepare()
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.pc = new_connection()
         self.transport = Transport()
         self.ears: dict[str, Hearing] = {}
         """By mid, of the lines that are heard."""
@@ -84,8 +83,8 @@ class Listener:
 
         Raises RoomError when the offer can't be answered: leave and join again.
         """
-        if len(sdp) > 4 * LARGEST_SDP or sdp.count("\nm=") > SPARE_LINES:
-            raise RoomError(f"The SFU's offer is too large: it has more than {SPARE_LINES} lines.", "bad_offer")
+        if len(sdp) > 4 * LARGEST_SDP or sdp.count("\nm=") > MOST_LINES:
+            raise RoomError(f"The SFU's offer is too large: it has more than {MOST_LINES} lines.", "bad_offer")
         ice = set(re.findall(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE))
         if not ice:
             raise RoomError("The SFU sent something that is no offer: join again.", "bad_offer")
@@ -118,7 +117,7 @@ class Listener:
 
     def _adopt(self, transceiver: Any) -> None:
         mid = transceiver.mid
-        level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
+        level_id = audio_level_id(transceiver)
         opus = next((c for c in transceiver._codecs if c.mimeType.lower() == "audio/opus"), None)
         if opus is None:
             return

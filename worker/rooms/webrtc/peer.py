@@ -55,8 +55,7 @@ class Peer:
         stock: bool = False,
     ) -> None:
         """`stock` leaves aiortc's own decoder of the voice in place, for who gives packets to it."""
-        prepare()
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.pc = new_connection()
         self.outgoing: list[Line] = []
         """Lines we may send on, in the order the browser made them."""
         self.transport = Transport()
@@ -105,8 +104,7 @@ class Peer:
         if mid in self._known:
             return
         self._known.add(mid)
-        # an id beyond these has no one-byte form (RFC 8285, 4.2), and ours to others would be malformed
-        level_id = next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
+        level_id = audio_level_id(transceiver)
         if not 0 <= transceiver._codecs[0].payloadType < 128:
             raise ValueError("a payload type has seven bits")
         payload_type = transceiver._codecs[0].payloadType
@@ -186,6 +184,18 @@ class Peer:
         """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
         self.transport.close()
         await asyncio.shield(self.pc.close())
+
+
+def new_connection() -> RTCPeerConnection:
+    """One transport for all lines, and no server of anybody's: by default aiortc asks a public one for our address."""
+    prepare()
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+
+
+def audio_level_id(transceiver: Any) -> int | None:
+    """Under which id a line's packets carry their audio level (RFC 6464); None where they don't."""
+    # an id beyond these has no one-byte form (RFC 8285, 4.2), and ours to others would be malformed
+    return next((x.id for x in transceiver._headerExtensions if x.uri == LEVEL and 0 < x.id < 15), None)
 
 
 def announce(transport: Transport, routes: Iterable[Route], sdp: str) -> list[str]:
