@@ -7,6 +7,13 @@ export const TREND_S = 60;
 const TREND_BREAK_S = 5;
 /** Arousal this far from 0 has a word of its own. */
 const USUAL = 0.25;
+/** What engines with categories call a voice; each is a word of `strings.mood` too. */
+const LABELS = ["neutral", "positive", "tense", "low"];
+/** From which confidence on a voice is called sure and fairly sure: where it is the label's probability, and where not. */
+const LABEL_SURE = [0.85, 0.65];
+const AROUSAL_SURE = [0.75, 0.4];
+/** Probabilities are shown rounded down to these steps (percent), about as far as they can be trusted; none is 100 %. */
+const STEP = 5;
 /** Trend words compare the halves of the trend; smaller differences are called steady. */
 const STEADY = 0.15;
 
@@ -81,18 +88,27 @@ export function silenced(state) {
   return { ...state, speakers: Object.fromEntries(speakers) };
 }
 
-/** Which of the words of `strings.mood` and `strings.certainty` a speaker has earned. */
+/** Which of the words of `strings.mood` and `strings.certainty` a speaker has earned, and for a label how likely it is. */
 export function mood(speaker) {
   if (!speaker.analysed) return { word: "off", certainty: "off" };
   const { emotion: last } = speaker;
   if (!last) return { word: "listening", certainty: "none" };
   if (last.type === "emotion.unavailable.v1") return { word: "unavailable", certainty: "none" };
   if (last.reason === "learning") return { word: "listening", certainty: "learning" };
+  if (last.reason === "not_speech") return { word: "listening", certainty: "notSpeech" };
+  if (last.reason === "mixed") return { word: "mixed", certainty: "mixed" };
+  if (LABELS.includes(last.label)) return { word: last.label, certainty: certainty(last, LABEL_SURE), percent: percent(last) };
   if (last.type === "emotion.abstained.v1" || last.arousal === null) return { word: "unsure", certainty: "unsure" };
   const word = last.arousal > USUAL ? "lively" : last.arousal < -USUAL ? "calm" : "usual";
-  if (last.provisional) return { word, certainty: "provisional" };
-  return { word, certainty: last.confidence >= 0.75 ? "sure" : last.confidence >= 0.4 ? "fairly" : "hardly" };
+  return { word, certainty: certainty(last, AROUSAL_SURE) };
 }
+
+function certainty({ provisional, confidence }, [sure, fairly]) {
+  if (provisional) return "provisional";
+  return confidence >= sure ? "sure" : confidence >= fairly ? "fairly" : "hardly";
+}
+
+const percent = ({ provisional, confidence }) => (provisional ? null : Math.min(100 - STEP, Math.floor((confidence * 100) / STEP) * STEP));
 
 /** Arousal from -1 to 1 where there is an estimate, else null. */
 export const arousal = ({ analysed, emotion: last }) => (analysed && last?.type === "emotion.estimated.v1" ? last.arousal : null);

@@ -2,8 +2,9 @@
 
 function duration(seconds) {
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes === 0) return `${whole} s`;
+  return minutes < 10 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
 }
 
 export const strings = {
@@ -28,11 +29,11 @@ export const strings = {
     previewHint: "Check your picture first, if you like.",
     noticeHeading: "This room is being analysed",
     notice:
-      "The room hears how long each person talks and how lively each voice sounds, compared with that person’s own usual. " +
-      "Everyone here can see it. Audio is never stored. You may join without being analysed.",
+      "The room hears how long each person talks and how each voice sounds: lively or calm; neutral, positive, tense or low. " +
+      "It hears the sound only, not what you feel, and can be wrong. Everyone here can see it. Audio is never stored. You may join without being analysed.",
     choice: "Your voice",
     analyse: "Analyse my voice",
-    analyseHint: "My talk time and liveliness are shown to everyone here.",
+    analyseHint: "My talk time and how my voice sounds are shown to everyone here.",
     without: "Do not analyse my voice",
     withoutHint: "Others hear me; nothing is measured.",
     choose: "Please choose whether your voice may be analysed.",
@@ -42,7 +43,7 @@ export const strings = {
 
   banner: {
     text: "This room is being analysed",
-    on: "Talk time and liveliness of each voice. Audio is never stored.",
+    on: "Talk time and the sound of each voice. Audio is never stored.",
     off: "Your own voice is not. Audio is never stored.",
   },
 
@@ -63,6 +64,11 @@ export const strings = {
   muted: "Muted",
 
   mood: {
+    neutral: "Sounds neutral",
+    positive: "Sounds positive",
+    tense: "Sounds tense",
+    low: "Sounds low",
+    mixed: "Mixed signals",
     calm: "Calm",
     usual: "As usual",
     lively: "Lively",
@@ -76,11 +82,14 @@ export const strings = {
     fairly: "fairly sure",
     hardly: "not very sure",
     provisional: "first impression",
+    mixed: "no clear tone",
     unsure: "could be either",
+    notSpeech: "no single clear voice",
     learning: "getting to know this voice",
     none: "",
     off: "their choice",
   },
+  sureness: (words, percent) => (percent ? `${words} · ${percent} %` : words),
   yourChoice: "your choice",
   trend: {
     none: "Liveliness over the last minute: not enough heard yet",

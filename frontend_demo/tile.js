@@ -76,7 +76,7 @@ export class Tile {
   }
 
   #say(participant, speaker, speaking, now) {
-    const { word, certainty } = mood(speaker);
+    const { word, certainty, percent } = mood(speaker);
     const { analysed, talk } = speaker;
     this.element.dataset.mood = word;
     this.element.setAttribute("aria-label", participant.name);
@@ -86,7 +86,7 @@ export class Tile {
       initials: initials(participant.name),
       voice,
       mood: strings.mood[word],
-      certainty: !analysed && this.own ? strings.yourChoice : strings.certainty[certainty],
+      certainty: !analysed && this.own ? strings.yourChoice : strings.sureness(strings.certainty[certainty], percent),
       talk: analysed ? strings.talk(talk) : strings.talkOff,
     };
     for (const [part, text] of Object.entries(texts)) if (this.#parts[part].textContent !== text) this.#parts[part].textContent = text;

@@ -14,7 +14,7 @@ from worker.bench import BENCHES
 from worker.cli import app
 from worker.config import FIXED, TABLES, Logs, Settings, option_model, settle
 from worker.events import EVENTS, PREFIX
-from worker.ops.metrics import COUNTERS
+from worker.ops.metrics import COUNTERS, GAUGES
 from worker.sinks.snapshot import TYPE as SNAPSHOT
 
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), *sorted(Path("docs").glob("*.md"))]
@@ -56,6 +56,13 @@ def test_every_counter_stands_with_its_label():
     documented = rows(under("Counters", CONFIGURATION))
     assert {name: label.strip("`") for name, (label, _) in documented.items()} == {
         f"{name}_total": label for name, (_, label) in COUNTERS.items()
+    }
+
+
+def test_every_gauge_stands_with_its_label():
+    documented = rows(under("Gauges", CONFIGURATION))
+    assert {name: label.strip("`") for name, (label, _) in documented.items()} == {
+        name: label for name, (_, label) in GAUGES.items()
     }
 
 

@@ -26,8 +26,10 @@ SECRETS = {"sinks"}
 """Stages that read secrets of the operator."""
 HEAVY = ("torch", "onnxruntime", "aiortc", "av", "redis", "aiohttp", "numpy")
 ONLY_IN = {
-    "onnxruntime": {"vad/silero.py"},
+    "onnxruntime": {"vad/silero.py", "emotion/model.py"},
     "torch": set(),
+    "sklearn": set(),
+    "opensmile": {"emotion/egemaps.py"},
     "av": {"audio/files.py", "audio/opus.py", "rooms/guests.py", "rooms/webrtc/stock.py"},
     "aiortc": None,
     "redis": {"sinks/redis.py", "ops/doctor.py"},

@@ -30,8 +30,10 @@ def envelope(kind: str, seq: int, at: float = 0, epoch: int = 1, **data: Any) ->
     return {"type": f"io.undertone.{kind}", "seq": seq, "epoch": epoch, "data": {"at": at, **data}}
 
 
-def estimate(seq: int, at: float, arousal: float | None, confidence: float = 0.8, epoch: int = 1) -> dict[str, Any]:
-    told: dict[str, Any] = {"arousal": arousal, "confidence": confidence, "provisional": False}
+def estimate(
+    seq: int, at: float, arousal: float | None, confidence: float = 0.8, epoch: int = 1, **more: Any
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"arousal": arousal, "confidence": confidence, "provisional": False, **more}
     return envelope("emotion.estimated.v1", seq, at, epoch, speaker="p1", **told)
 
 
@@ -86,8 +88,40 @@ def test_talk_time_reaches_its_speaker_and_unknown_events_do_no_harm() -> None:
     ],
 )
 def test_arousal_becomes_words(arousal: float | None, confidence: float, word: str, certainty: str) -> None:
-    one = folded(snapshot(5), estimate(6, 1, arousal, confidence))["speakers"]["p1"]
-    assert one["mood"] == {"word": word, "certainty": certainty}
+    for label in ({}, {"label": None}, {"label": "word of a later worker"}):
+        one = folded(snapshot(5), estimate(6, 1, arousal, confidence, **label))["speakers"]["p1"]
+        assert one["mood"] == {"word": word, "certainty": certainty}
+
+
+@pytest.mark.parametrize(
+    ("label", "confidence", "certainty", "percent"),
+    [
+        ("neutral", 0.55, "hardly", 55),
+        ("positive", 0.8499, "fairly", 80),
+        ("tense", 0.85, "sure", 85),
+        ("low", 1.0, "sure", 95),
+    ],
+)
+def test_a_label_is_the_word_and_says_how_likely_it_is(
+    label: str, confidence: float, certainty: str, percent: int
+) -> None:
+    heard = estimate(6, 1, 0.9, confidence, label=label, valence=-0.4)
+    one = folded(snapshot(5), heard)["speakers"]["p1"]
+    assert one["mood"] == {"word": label, "certainty": certainty, "percent": percent}
+    assert (one["emotion"]["valence"], one["trend"]) == (-0.4, [{"at": 1, "arousal": 0.9}])
+    assert folded(snapshot(5, emotion=one["emotion"]))["speakers"]["p1"]["mood"] == one["mood"]
+
+
+def test_a_label_needs_no_arousal_and_a_first_one_gives_no_figure() -> None:
+    first = estimate(6, 1, None, 0.9, label="low", provisional=True)
+    one = folded(snapshot(5), first)["speakers"]["p1"]
+    assert one["mood"] == {"word": "low", "certainty": "provisional", "percent": None}
+
+
+def test_an_engine_that_abstains_takes_the_label_back() -> None:
+    mixed = envelope("emotion.abstained.v1", 7, 2, speaker="p1", reason="mixed")
+    one = folded(snapshot(5), estimate(6, 1, 0.2, label="tense"), mixed)["speakers"]["p1"]
+    assert one["mood"] == {"word": "mixed", "certainty": "mixed"}
 
 
 def test_learning_abstaining_failing_and_refusing_have_words_of_their_own() -> None:
@@ -96,6 +130,7 @@ def test_learning_abstaining_failing_and_refusing_have_words_of_their_own() -> N
         return str(folded(snapshot(5), event)["speakers"]["p1"]["mood"]["word"])
 
     assert word("abstained", "learning") == "listening"
+    assert word("abstained", "not_speech") == "listening"
     assert word("abstained", "unsure") == "unsure"
     assert word("unavailable", "engine_slow") == "unavailable"
     assert folded(snapshot(5, analysed=False))["speakers"]["p1"]["mood"]["word"] == "off"

@@ -2,8 +2,9 @@
 
 import pytest
 
+from worker.emotion import CLASSES
 from worker.errors import ConfigError
-from worker.lab.corpora import CLASSES, NOT_SPEECH, UNLABELLED, emotion, read
+from worker.lab.corpora import NOT_SPEECH, UNLABELLED, emotion, read
 
 
 def write(path, text=""):

@@ -7,12 +7,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tests.made import corpus, write_wav
+from tests.made import corpus, voice, write_wav
+from tests.made_model import write_model
 from worker.audio import RATE
+from worker.emotion import CLASSES, Emotion
 from worker.errors import ConfigError
-from worker.lab.corpora import CLASSES, NOT_SPEECH, read
+from worker.lab.corpora import NOT_SPEECH, read
 from worker.lab.evaluate import evaluate, onset, shared
-from worker.lab.judge import Engine, ModelFile, Verdicts, judge
+from worker.lab.judge import Verdicts, judge
 from worker.lab.report import page
 
 
@@ -24,17 +26,22 @@ class Listener:
     def __init__(self, sure=0.9):
         self.sure = sure
 
-    def __call__(self, windows):
-        said = np.full((len(windows), len(CLASSES)), (1 - self.sure) / 5)
-        heard = []
-        for row, window in enumerate(windows):
+    def stream(self, windows, speaker):
+        return self(windows, [speaker] * len(windows))
+
+    def counts(self):
+        return {}
+
+    def __call__(self, windows, speakers):
+        said = []
+        for window in windows:
             quarter = len(window) // 4
             first, last = (np.mean(np.diff(np.signbit(part))) for part in (window[:quarter], window[-quarter:]))
             rise = last / max(first, 1e-3)
-            said[row, CLASSES.index("angry" if rise > 1.15 else "sad" if rise < 0.87 else "neutral")] = self.sure
-            heard.append(first < 0.2)
-        count = len(windows)
-        return Verdicts(said, np.zeros((count, 2)), np.ones(count), np.array(heard), np.ones(count))
+            name = "angry" if rise > 1.15 else "sad" if rise < 0.87 else "neutral"
+            scores = {each: self.sure if each == name else (1 - self.sure) / 5 for each in CLASSES}
+            said.append(Emotion(0.0, self.sure, 0.0, scores, speech=bool(first < 0.2)))
+        return Verdicts(said, np.ones(len(windows)))
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +101,32 @@ def test_speech_begins_after_the_silence():
     assert onset(sound[:100]) == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07" + b"\x00" * 60])
-def test_a_file_that_is_no_model_is_refused_by_name(tmp_path, content):
-    path = tmp_path / "broken.onnx"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"broken\.onnx is no model"):
-        ModelFile(path)
-
-
 def test_an_engine_nobody_knows():
     with pytest.raises(ConfigError, match="unknown"):
-        Engine("oracle")
+        judge("oracle")
+
+
+def test_a_model_file_and_the_engine_of_a_configuration(tmp_path, clips):
+    model = write_model(tmp_path / "made.onnx")
+    (tmp_path / "mine.yaml").write_text(
+        f"room: {{kind: embedded, name: x}}\nemotion: {{kind: onnx, model: {model}}}\n", encoding="utf-8"
+    )
+    few = [clip for clip in clips if clip.speaker == "table:s1"] or clips[:3]
+    one, other = (evaluate(judge(str(tmp_path / name)), few, False) for name in ("made.onnx", "mine.yaml"))
+    assert one["engine"]["sha256"] == other["engine"]["sha256"]
+    assert one["corpora"]["table"]["confusion"] == other["corpora"]["table"]["confusion"]
+
+
+def test_each_fold_is_judged_by_the_model_that_did_not_learn_from_it(tmp_path):
+    for fold in range(5):
+        write_model(tmp_path / f"m{fold}.onnx", {"temperature": {"1.0": 1.0 + fold, "3.0": 1.0 + fold}})
+    name, window = str(tmp_path / "m{fold}.onnx"), voice(150, 2.0, 0.3)
+    folds = judge(name, {"ada": 0, "ben": 3})
+    said = folds([window] * 3, ["ada", "ben", "guest"]).probabilities
+    for row, fold in ((0, 0), (1, 3), (2, 0)):
+        assert np.allclose(said[row], judge(name.replace("{fold}", str(fold)))([window], [""]).probabilities)
+    with pytest.raises(ConfigError, match="--splits"):
+        judge(name)
 
 
 def test_a_clip_of_noise_shorter_than_a_window(tmp_path):

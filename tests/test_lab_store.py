@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from tests.made import corpus, voice
+from worker.emotion import CLASSES
 from worker.emotion.features import CHANNELS, analyse, normalise
 from worker.errors import ConfigError
 from worker.lab.augment import Pool
 from worker.lab.batches import LONGEST, SHORTEST, by_side, epoch, epoch_clips, take, whole
 from worker.lab.calibrate import calibrate
-from worker.lab.corpora import CLASSES, NOT_SPEECH, Clip, read
+from worker.lab.corpora import NOT_SPEECH, Clip, read
 from worker.lab.sound import decode, seeded
 from worker.lab.store import Store, prepare
 from worker.lab.targets import targets

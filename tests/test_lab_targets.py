@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.lab.corpora import CLASSES, NOT_SPEECH, UNLABELLED, Clip
+from worker.emotion import CLASSES
+from worker.lab.corpora import NOT_SPEECH, UNLABELLED, Clip
 from worker.lab.targets import agreement, balanced, soft_label, targets
 
 
@@ -28,7 +29,8 @@ def test_without_votes_the_label_is_smoothed():
 def test_what_a_corpus_does_not_say_counts_nothing():
     clips = [clip("happy"), clip("bored"), clip(UNLABELLED), clip(NOT_SPEECH)]
     goals = targets(clips, not_speech=0.3)
-    assert goals.class_weight.tolist() == pytest.approx([1, 0, 0, 0.3])
+    assert goals.class_weight.tolist() == pytest.approx([1, 0, 0.5, 0.3])
+    assert goals.classes[2].tolist() == pytest.approx([0.75, 0.05, 0.05, 0.05, 0.05, 0.05])
     assert goals.affect_weight.tolist() == [1, 1, 0, 0]
     assert goals.speech.tolist() == [1, 1, 1, 0]
     assert goals.intended.tolist() == [CLASSES.index("happy"), -1, -1, -1]

@@ -68,12 +68,12 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(work, run):
 
 def test_the_model_file_says_what_the_network_says_and_all_about_itself(work, run):
     from worker.lab.export import difference
-    from worker.lab.judge import ModelFile
+    from worker.lab.judge import judge
 
     path = work / "model.onnx"
     lab("calibrate", work, "--run", run, "--out", path)
     assert difference(state(run)[0], path) < 1e-3
-    about = ModelFile(path).about
+    about = judge(str(path)).about
     assert about["corpora"] == {"made": "synthetic", "table": ""}
     assert set(about["temperature"]) == {"1.0", "1.5", "2.0", "3.0"}
     assert len(about["splits"]) == 64

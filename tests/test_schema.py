@@ -11,6 +11,7 @@ from tests.fakes import envelopes, folded
 from worker.events import (
     EVENTS,
     EmotionAbstained,
+    EmotionDrifted,
     EmotionEstimated,
     EmotionUnavailable,
     Gap,
@@ -40,6 +41,7 @@ SAMPLES = [
     TalkTime(3.0, {"p1": Talk(1.0, 1.0)}),
     SpeechEnded(4.0, "p1", 2.0),
     EmotionUnavailable(4.0, "p1", 2.0, "timeout", "prosody"),
+    EmotionDrifted(4.0, "confidence", 0.7, 0.6, 500, "onnx"),
     Gap(5.0, 11, 12),
     SpeakerLeft(6.0, "p1"),
     RoomClosed(7.0, "ended"),

@@ -312,6 +312,7 @@ async def test_a_slow_engine_hears_the_newest_window_only():
     felt = [event.at for event in await ears.run() if isinstance(event, EmotionEstimated)]
     assert engine.asked == len(felt) == 2
     assert felt == [pytest.approx(1.0, abs=0.1), pytest.approx(5.0, abs=0.3)]
+    assert ears.session.skipped == 7  # one each half second in between
 
 
 async def test_a_slow_engine_holds_up_no_voice_activity():

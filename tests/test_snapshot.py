@@ -66,6 +66,7 @@ def test_everything_said_so_far_is_in_it():
                     "confidence": 0.8,
                     "provisional": False,
                     "engine": "prosody",
+                    "label": None,
                 },
             }
         },

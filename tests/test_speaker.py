@@ -5,7 +5,7 @@ import pytest
 
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window, Windows
-from worker.emotion import Emotion
+from worker.emotion import CLASSES, Emotion
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
 from worker.events import EmotionAbstained, EmotionEstimated, EmotionUnavailable, SpeechEnded, SpeechStarted
@@ -81,6 +81,16 @@ async def test_a_short_utterance_has_its_only_window_at_its_end():
     assert found[2].end == near(1.2)
 
 
+async def test_of_less_than_half_a_second_of_voice_nothing_is_felt():
+    assert [type(item) for item in await hear(make(), (0.5, 0.0), (0.44, 0.9), (0.8, 0.0))] == [
+        SpeechStarted,
+        SpeechEnded,
+    ]
+    found = await hear(make(), (0.5, 0.0), (0.3, 0.9), (0.3, 0.0), (0.14, 0.9), (0.8, 0.0))
+    assert [type(item) for item in found] == [SpeechStarted, SpeechEnded], "the pause within does not count"
+    assert [type(item) for item in await hear(make(), (0.5, 0.0), (0.6, 0.9), (0.8, 0.0))][-1] is Window
+
+
 async def test_stopping_ends_the_utterance_where_the_sound_did():
     speaker = make()
     await hear(speaker, (1.0, 0.9))
@@ -144,6 +154,27 @@ async def test_an_engine_that_fails_is_said_so_and_asked_again():
     window = Window(0.0, 2.0, np.ones(2 * RATE, np.float32), 2.0, False)
     assert await speaker.feel(window) == [EmotionUnavailable(2.0, "ada", 0.0, "timeout", "fake")]
     assert await speaker.feel(window) == [EmotionAbstained(2.0, "ada", 0.0, "unsure", "fake")]
+
+
+async def test_an_abstention_is_said_again_after_a_failure():
+    engine = Engine(Emotion(None, 0.1), EngineError("it is away", "timeout"), Emotion(None, 0.1))
+    speaker = make(engine)
+    windows = [Window(at - 2, at, np.ones(2 * RATE, np.float32), 2.0, False) for at in (2.0, 2.5, 3.0)]
+    said = [type(event) for window in windows for event in await speaker.feel(window)]
+    assert said == [EmotionAbstained, EmotionUnavailable, EmotionAbstained]
+
+
+async def test_a_voice_is_labelled_from_its_first_window_and_afresh_after_a_silence():
+    classes = {"happy": 0.8, "neutral": 0.2}, {"sad": 0.8, "neutral": 0.2}
+    happy, sad = (Emotion(0.0, 0.8, scores=dict.fromkeys(CLASSES, 0.0) | scores) for scores in classes)
+    speaker = make(Engine(happy, happy, sad))
+    found = await hear(speaker, (1.6, 0.9), (2.6, 0.0), (1.2, 0.9))
+    felt = [event for item in found if isinstance(item, Window) for event in await speaker.feel(item)]
+    assert [(event.label, event.provisional) for event in felt] == [
+        ("positive", True),
+        ("positive", False),
+        ("low", True),
+    ]
 
 
 async def test_a_bug_in_an_engine_is_not_hidden():

@@ -35,11 +35,12 @@ FIXED = {
     "segmenter": "worker.vad.segmenter:Segmenter",
     "windows": "worker.audio.windows:Windows",
     "smoothing": "worker.emotion.smoothing:Smoother",
+    "drift": "worker.emotion.drift:DriftWatch",
     "server": "worker.ops.http:Server",
 }
 """Sections with one implementation."""
 
-PURE = {"segmenter", "windows", "smoothing", "server", "prosody", "talk_time"}
+PURE = {"segmenter", "windows", "smoothing", "drift", "server", "prosody", "talk_time"}
 """Sections and kinds whose objects hold nothing, so that making one is the way to check what their options mean
 together. Other classes may have a `check_options(options)` that raises ConfigError."""
 
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     windows: Section = Field({}, repr=False)
     emotion: Section | None = Field({"kind": "prosody"}, repr=False)
     smoothing: Section = Field({}, repr=False)
+    drift: Section = Field({}, repr=False)
     conversation: list[Section] = Field([{"kind": "talk_time"}], repr=False)
     sinks: list[Section] = Field([], repr=False)
     server: Section = Field({}, repr=False)

@@ -96,6 +96,8 @@ class EmotionEstimated:
     provisional: bool
     """True for a first answer made from less speech than a full window."""
     engine: str
+    label: str | None = None
+    """The word for screens, one of `worker.emotion.labels`; null when the engine names no categories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class EmotionAbstained:
     speaker: Speaker
     window_start: Seconds
     reason: str
-    """`unsure`, or `learning` while the speaker's own baseline is not known yet."""
+    """`mixed` when no label is likely enough, `not_speech` when the sound is no single voice, `unsure`, or `learning`
+    while the speaker's own baseline is not known yet."""
     engine: str
 
 
@@ -120,6 +123,24 @@ class EmotionUnavailable:
     speaker: Speaker
     window_start: Seconds
     reason: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionDrifted:
+    """What an engine hears, of all speakers together, is no longer what it was at first; its answers may mislead."""
+
+    type: ClassVar[str] = "emotion.drifted.v1"
+    at: Seconds
+    measure: str
+    """`confidence`, `voiced_ratio` or `level_dbfs`, each a mean over windows; `class_mix` for how often each class is
+    the likeliest."""
+    reference: float
+    """The first period's mean; for `class_mix` the stability index that chance exceeds once in a hundred times."""
+    now: float
+    """The last period's mean; for `class_mix` its stability index against the first period."""
+    windows: Annotated[int, Field(ge=1)]
+    """In the last period."""
     engine: str
 
 
@@ -178,6 +199,7 @@ Event: TypeAlias = (
     | EmotionEstimated
     | EmotionAbstained
     | EmotionUnavailable
+    | EmotionDrifted
     | TalkTime
     | RoomOpened
     | RoomClosed

@@ -106,6 +106,9 @@ class Session:
     ) -> None:
         self.dropped_s = 0.0
         """Seconds of sound that were not heard because a speaker's queue was full."""
+        self.skipped = 0
+        """Windows that a newer one of the same speaker replaced before the engine came to them: under load everyone's
+        hop grows, and nobody is left out."""
         self._room = room
         self._policy = policy
         self._make_speaker = make_speaker
@@ -277,7 +280,7 @@ class Session:
     def _spread(self, live: Live, found: Sequence[Event | Window]) -> None:
         for item in found:
             if isinstance(item, Window):
-                live.windows.put(item)
+                self.skipped += live.windows.put(item) is not None
                 continue
             if isinstance(item, SpeechStarted | SpeechEnded):
                 live.begun = item.at if isinstance(item, SpeechStarted) else None

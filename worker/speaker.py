@@ -1,6 +1,6 @@
 """One speaker, from sound to emotion: the path every sample takes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from worker.audio import RATE, AudioChunk, Samples
 from worker.audio.intake import Cut, Frame, Intake
 from worker.audio.windows import Window, Windows
 from worker.emotion import Emotion
+from worker.emotion.drift import DriftWatch
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
 from worker.events import EmotionUnavailable, Event, SpeechEnded
@@ -26,6 +27,7 @@ class Models:
     engine: Callable[[tuple[Samples, Any]], Awaitable[tuple[Emotion, Any]]] | None
     """None when no emotion is wanted."""
     engine_name: str
+    watch: DriftWatch | None = None
 
 
 class Speaker:
@@ -46,6 +48,9 @@ class Speaker:
         self._smoother = smoother
         self._vad_state: Any = None
         self._engine_state: Any = None
+        self._felt = 0
+        """Windows of this utterance that the engine answered."""
+        self._felt_until = 0.0
 
     async def hear(self, chunk: AudioChunk) -> list[Event | Window]:
         """Chunk → frames of 32 ms → speech probability → utterances and windows."""
@@ -88,8 +93,17 @@ class Speaker:
         try:
             emotion, self._engine_state = await self._models.engine((window.samples, self._engine_state))
         except EngineError as error:
+            self._smoother.unanswered()
             return [EmotionUnavailable(window.end, self.id, window.start, error.code, self._models.engine_name)]
         event = self._smoother.push(
             window.end, window.start, window.provisional, emotion, self._models.engine_name, self.id
         )
-        return [event] if event is not None else []
+        said: list[Event] = [event] if event is not None else []
+        return [*said, *self._drift(window, emotion)]
+
+    def _drift(self, window: Window, emotion: Emotion) -> Sequence[Event]:
+        """Windows of one utterance overlap: that is how the watch knows which belong together."""
+        self._felt = self._felt + 1 if window.start < self._felt_until else 0
+        self._felt_until = window.end
+        watch = self._models.watch
+        return watch.push(window, self._felt, self.id, emotion, self._models.engine_name) if watch is not None else []

@@ -13,12 +13,13 @@ from worker.audio.windows import Windows
 from worker.batch import Batcher
 from worker.config import Settings
 from worker.conversation import OBSERVERS
-from worker.emotion import ENGINES
+from worker.emotion import ENGINES, EmotionModel
+from worker.emotion.drift import DriftWatch
 from worker.emotion.smoothing import Smoother
 from worker.errors import RoomError
 from worker.events import Envelope, Numbering
 from worker.ops.http import Server
-from worker.ops.metrics import Metrics
+from worker.ops.metrics import GAUGES, Metrics
 from worker.privacy.policy import Consent, Policy, Recorded
 from worker.registry import build, construct
 from worker.rooms import ROOMS, Room
@@ -105,7 +106,9 @@ class Worker:
         if engine is not None:
             self._batchers.append(Batcher(engine.predict, "emotion"))
         name = str(settings.emotion["kind"]) if settings.emotion else "none"
-        self._models = Models(self._batchers[0], self._batchers[1] if engine is not None else None, name)
+        self._watch: DriftWatch = construct(DriftWatch, settings.drift, "drift")
+        felt = self._batchers[1] if engine is not None else None
+        self._models = Models(self._batchers[0], felt, name, self._watch)
         snapshot = Snapshot(room.name, epoch)
         self.sinks: list[Sink] = [
             build(SINKS, section, f"sinks.{number}", room=room, snapshot=snapshot, server=server)
@@ -116,13 +119,19 @@ class Worker:
         numbering = Numbering(room.name, epoch, room.started)
         self.session = Session(room, policy, self._make_speaker, observers, numbering, self._fanout)
         if server is not None:
-            self._show(server.metrics)
+            self._show(server.metrics, engine)
 
-    def _show(self, metrics: Metrics) -> None:
+    def _show(self, metrics: Metrics, engine: EmotionModel | None) -> None:
         """Make what is counted readable."""
         metrics.read("undertone_sound_dropped_seconds", lambda: {self.room.name: self.session.dropped_s})
+        metrics.read("undertone_windows_skipped", lambda: {self.room.name: self.session.skipped})
         metrics.read("undertone_events_delivered", lambda: self._fanout.delivered)
         metrics.read("undertone_events_lost", lambda: self._fanout.lost)
+        metrics.read("undertone_drift_alarms", self._watch.alarms)
+        for name in GAUGES:
+            metrics.read(name, partial(self._watch.figures, name))
+        if (answered := getattr(engine, "counts", None)) is not None:
+            metrics.read("undertone_model_windows", answered)
         if (counts := getattr(self.room, "counts", None)) is not None:
             for name in ("undertone_packets", "undertone_datagrams_dropped"):
                 metrics.read(name, partial(counts, name))

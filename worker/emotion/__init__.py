@@ -6,7 +6,15 @@ from typing import Any, Protocol
 
 from worker.audio import Samples
 
-ENGINES = {"prosody": "worker.emotion.prosody:Prosody"}
+ENGINES = {
+    "onnx": "worker.emotion.onnx:Onnx",
+    "hybrid": "worker.emotion.hybrid:Hybrid",
+    "egemaps": "worker.emotion.egemaps:Egemaps",
+    "prosody": "worker.emotion.prosody:Prosody",
+}
+
+CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted")
+"""What the engines that name categories tell apart, in the order of their outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,8 @@ class Emotion:
     """Probability of each category, for engines that name categories."""
     learning: bool = False
     """True while the engine does not know this speaker's usual voice well enough."""
+    speech: bool = True
+    """False where the engine hears something that is not one person's speech: music, laughter, a crowd."""
 
 
 class EmotionModel(Protocol):

@@ -128,7 +128,7 @@ def features(window: Samples) -> tuple[Vector, float] | None:
     if voiced_s < MIN_VOICED_S:
         return None
     semitones = 12 * np.log2(pitch[voiced] / 27.5)
-    middle = np.median(semitones)
+    middle = np.percentile(semitones, 50, method="lower")  # one of them, so that some are near it
     low, high = np.percentile(semitones[np.abs(semitones - middle) < JUMP], [20, 80])
     bins = RATE / FFT
     bands = power[voiced].sum(axis=0)

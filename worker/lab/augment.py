@@ -12,6 +12,9 @@ from worker.emotion.prosody import VOICED
 from worker.lab.opus import losses, round_trip
 from worker.lab.sound import at_snr, fit
 
+TILT = 1.5
+"""Standard deviation of the tilt of a microphone's response, in nats (6.5 dB) from the middle to either end."""
+
 LINES = ((300.0, 3_400.0), (80.0, 4_000.0), (50.0, 6_000.0))
 """Pass bands in Hz: telephone, narrow band, a cheap headset."""
 
@@ -120,6 +123,24 @@ def other_voice(table: Table, frames: int, random: np.random.Generator) -> Table
         table = table.copy()
         table[:, :BANDS] += curve.astype(np.float32)
     return table
+
+
+def other_line(table: Table, random: np.random.Generator) -> Table:
+    """An `analyse` table as another microphone would have made it: tilted by some dB, its pitch less clear."""
+    table = table.copy()
+    table[:, :BANDS] += random.normal(0, TILT) * np.linspace(-1, 1, BANDS, dtype=np.float32)
+    table[:, STRENGTH] *= random.uniform(0.8, 1.1)
+    return table
+
+
+def floored(shown: Table, random: np.random.Generator) -> Table:
+    """A `normalise` table over noise of any colour and strength that was not steady enough to be taken away."""
+    colour = np.exp(np.interp(np.arange(BANDS), np.linspace(0, BANDS - 1, 6), random.normal(0, 1.5, size=6)))
+    level = 10 ** -random.uniform(0.5, 3.5) / colour.mean()
+    shown = shown.copy()
+    bands = shown[:, :BANDS]
+    bands[:] = np.log(np.exp(bands) + level * colour * random.standard_exponential(bands.shape))
+    return shown
 
 
 def _stretch(table: Table, frames: int, pace: float, random: np.random.Generator) -> Table:

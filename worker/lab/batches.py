@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.emotion import CLASSES
 from worker.emotion.features import BANDS, Table, normalise
-from worker.lab.augment import masked, other_voice
-from worker.lab.corpora import CLASSES, Clip
+from worker.lab.augment import floored, masked, other_line, other_voice
+from worker.lab.corpora import Clip
 from worker.lab.store import Store
 from worker.lab.targets import Array, Targets
 
@@ -65,9 +66,14 @@ def _batch(store: Store, goals: Targets, group: NDArray[np.int64], random: np.ra
     frames = SHORTEST + (frames - SHORTEST) // STEP * STEP
     views = random.integers(store.views, size=len(group))
     tables = [store.table(int(i), int(view)) for i, view in zip(group, views, strict=True)]
-    shown = np.stack([masked(normalise(other_voice(table, frames, random)), random) for table in tables])
+    shown = np.stack([_heard(table, frames, random) for table in tables])
     mine = take(goals, group)
     return _mixed(shown, mine, random) if random.random() < 0.5 else Batch(shown, mine)
+
+
+def _heard(table: Table, frames: int, random: np.random.Generator) -> Table:
+    shown = normalise(other_line(other_voice(table, frames, random), random))
+    return masked(floored(shown, random) if random.random() < 0.5 else shown, random)
 
 
 def take(goals: Targets, group: NDArray[np.int64] | Sequence[int]) -> Targets:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.emotion import CLASSES
 from worker.errors import ConfigError
 from worker.lab import metrics
-from worker.lab.corpora import CLASSES, NOT_SPEECH, OTHER, Clip
+from worker.lab.corpora import NOT_SPEECH, OTHER, Clip
 
 Outputs = NDArray[np.float32]
 Ask = Callable[[Sequence[int], float, int], Outputs]

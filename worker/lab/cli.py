@@ -76,13 +76,20 @@ def train(
     votes: Annotated[float, typer.Option(min=0, max=1, help="Share of listeners' votes in the labels.")] = 0.2,
     width: Annotated[int, typer.Option(min=8, help="Channels of the network.")] = 160,
     seed: Annotated[int, typer.Option(help="Another number is another run.")] = 1,
+    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Faster where the processor knows this format.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="A corpus not to learn from; repeat it.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="onnx, or egemaps, which heeds --fold and --without only.")] = "onnx",
 ) -> None:
-    """Train the network on a fold's training speakers."""
+    """Train an engine on a fold's training speakers."""
     from worker.lab import splits
     from worker.lab.store import Store
 
+    if engine not in ("onnx", "egemaps"):
+        raise ConfigError(f"--engine {engine!r} is not trained here: use onnx or egemaps.")
+    if engine == "egemaps":
+        _train_egemaps(work, out, fold, without or [])
+        return
     trainer = _with_torch("worker.lab.train")
     options = trainer.Options(
         fold=fold,
@@ -92,6 +99,7 @@ def train(
         votes=votes,
         width=width,
         seed=seed,
+        bfloat16=bfloat16,
         without=tuple(without or ()),
     )
     sides = splits.read(work / "splits.csv", fold)
@@ -108,15 +116,19 @@ def train(
 def calibrate(
     work: Work,
     run: Annotated[Path, typer.Option(help="The folder of 'lab train'.")],
-    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    out: Annotated[Path, typer.Option(help="The model file to write; .npz for egemaps, else .onnx.")],
 ) -> None:
     """Fit temperatures on the development speakers, and export the model with them."""
+    from worker.emotion import CLASSES
+    from worker.emotion.features import RECIPE
     from worker.lab import splits
     from worker.lab.batches import by_side
     from worker.lab.calibrate import calibrate as fit
-    from worker.lab.corpora import CLASSES
     from worker.lab.store import Store
 
+    if (run / "model.npz").exists():
+        _calibrate_egemaps(work, run / "model.npz", out)
+        return
     trainer = _with_torch("worker.lab.train")
     exporter = _with_torch("worker.lab.export")
     network, state = trainer.load(run / "model.pt")
@@ -131,7 +143,13 @@ def calibrate(
     fitted = fit(store.clips, dev, ask, store.views)
     learnt = [clip for clip in store.clips if clip.corpus not in without and sides[clip.speaker] == "train"]
     corpora = {clip.corpus: clip.licence for clip in learnt}
-    about = {"classes": CLASSES, "corpora": corpora, "fold": fold, "splits": splits.digest(work / "splits.csv")}
+    about = {
+        "classes": CLASSES,
+        "features": RECIPE,
+        "corpora": corpora,
+        "fold": fold,
+        "splits": splits.digest(work / "splits.csv"),
+    }
     worst = exporter.export(network, out, about | fitted | {"training": state["options"]})
     for length, figures in fitted["development"].items():
         print(f"{length} s: " + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
@@ -140,7 +158,13 @@ def calibrate(
 
 @app.command()
 def evaluate(
-    engine: Annotated[str, typer.Option(help="A model file that ends in .onnx, or an engine's name.")],
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="A model file (.onnx, .npz; with {fold} in its name, one for each), "
+            "a configuration (.yaml), or an engine's name."
+        ),
+    ],
     corpus: Corpora,
     splits: Annotated[Path | None, typer.Option(help="A splits.csv: only speakers it does not train on count.")] = None,
     fold: Fold = 0,
@@ -154,15 +178,15 @@ def evaluate(
     from worker.lab import corpora
     from worker.lab import splits as folds
     from worker.lab.evaluate import evaluate as judge_all
-    from worker.lab.judge import judge
+    from worker.lab.judge import FOLD, judge
     from worker.lab.report import page
 
     clips = [clip for spec in corpus for clip in corpora.read(spec)]
-    if splits is not None:
-        sides = folds.read(splits, fold)
-        clips = [clip for clip in clips if sides.get(clip.speaker, "test") == "test"]
+    held = folds.held_out(splits) if splits is not None else None
+    if held is not None and FOLD not in engine:
+        clips = [clip for clip in clips if held.get(clip.speaker, fold) == fold]
     with _bar("clips") as step:
-        found = judge_all(judge(engine), clips, not quick, step)
+        found = judge_all(judge(engine, held), clips, not quick, step)
     for name, figures in found["corpora"].items():
         _show(name, figures)
     for name, figures in found["not speech"].items():
@@ -183,15 +207,47 @@ def card(
     import json
 
     from worker.lab.card import card as written
-    from worker.lab.judge import ModelFile
+    from worker.lab.judge import judge
     from worker.lab.splits import digest
 
     try:
         judged = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
-        text = written(ModelFile(engine).about, digest(engine), judged)
+        text = written(judge(str(engine)).about, digest(engine), judged)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"--figures holds no results of 'undertone lab evaluate' ({error}).") from error
     _write(out, text)
+
+
+def _train_egemaps(work: Path, out: Path, fold: int, without: list[str]) -> None:
+    from worker.emotion.egemaps import LICENCE, save
+    from worker.lab import egemaps, splits
+    from worker.lab.store import Store
+
+    print(f"{LICENCE}.")
+    sides, store = splits.read(work / "splits.csv", fold), Store(work / "features")
+    with _bar("clips") as step:
+        table = egemaps.functionals(store, step)
+    about = {"fold": fold, "splits": splits.digest(work / "splits.csv"), "without": without}
+
+    def say(figures: dict[str, float]) -> None:
+        print("  ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
+
+    with _bar("machines") as step:
+        svm = egemaps.train(store.clips, table, sides, about, say, step)
+    save(svm, out / egemaps.FILE)
+    say(svm.about["development"] | {"temperature": svm.about["temperature"]})
+    print(f"The model is {out / egemaps.FILE}, calibrated.")
+
+
+def _calibrate_egemaps(work: Path, model: Path, out: Path) -> None:
+    from worker.emotion.egemaps import load, save
+    from worker.lab import egemaps, splits
+    from worker.lab.store import Store
+
+    svm, store = load(model), Store(work / "features")
+    sides = splits.read(work / "splits.csv", svm.about["fold"])
+    save(egemaps.calibrate(svm, store.clips, egemaps.functionals(store), sides), out)
+    print(f"Wrote {out}.")
 
 
 def _write(path: Path, text: str) -> None:

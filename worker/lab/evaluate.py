@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.audio import RATE, Samples
-from worker.lab import augment, metrics
-from worker.lab.corpora import CLASSES, NOT_SPEECH, Clip
+from worker.emotion import CLASSES
+from worker.lab import augment, metrics, streams
+from worker.lab.corpora import NOT_SPEECH, Clip
 from worker.lab.judge import Judge, Verdicts
 from worker.lab.opus import losses, round_trip
 from worker.lab.sound import at_snr, decode, seeded
+from worker.vad.silero import Silero
 
 FOUR = ("neutral", "happy", "sad", "angry")
 """The classes that nearly every corpus has."""
@@ -23,6 +25,8 @@ WHOLE_S = 5.0
 """Of a clip, at most this much counts as the whole."""
 HOP_S = 0.5
 QUIET = 10 ** (-30 / 20)
+LEAST_S = 0.5
+"""Voice in a window without which the worker does not ask an engine."""
 
 Change = Callable[[Samples, np.random.Generator], Samples]
 CONDITIONS: Mapping[str, Change] = {
@@ -55,10 +59,11 @@ def evaluate(
         other = [clip for clip in mine if clip.emotion == NOT_SPEECH]
         sounds = [decode(clip.path) for clip in speech]
         if speech:
-            said = judge([sound[: round(WHOLE_S * RATE)] for sound in sounds])
+            said = judge([sound[: round(WHOLE_S * RATE)] for sound in sounds], [clip.speaker for clip in speech])
             found["corpora"][corpus] = figures(speech, said) | _cost(said)
             if conditions and not np.isnan(said.probabilities).any():
                 found["corpora"][corpus] |= _stressed(judge, speech, sounds)
+                found["corpora"][corpus] |= {"live": streams.live(judge, speech, sounds)}
         if other:
             found["not speech"][corpus] = false_verdicts(judge, other)
         done += len(mine)
@@ -118,27 +123,35 @@ def onset(sound: Samples) -> int:
 
 
 def false_verdicts(judge: Judge, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Of windows of sound that is nobody's speech, 3 s or the whole clip: how many would show an emotion."""
-    windows = []
+    """Of windows of sound that is nobody's speech, 3 s or the whole clip: how many would show an emotion, by the engine
+    alone and behind the worker's voice activity detection, which lets most such sounds not come this far."""
+    windows, voiced, who = [], [], []
+    vad = Silero()
     for clip in clips:
         sound = decode(clip.path)
+        speech = streams.voiced(sound, vad)
         size = min(len(sound), 3 * RATE)
-        windows += [sound[at : at + size] for at in range(0, len(sound) - size + 1, round(HOP_S * RATE))]
-    said = judge(windows)
+        for at in range(0, len(sound) - size + 1, round(HOP_S * RATE)):
+            windows.append(sound[at : at + size])
+            voiced.append(speech[at : at + size].sum() >= LEAST_S * RATE)
+            who.append(clip.speaker)
+    said = judge(windows, who)
     sure = said.probabilities.max(axis=1) >= SURE
     return {
         "windows": len(windows),
         "heard as speech": float(np.mean(said.heard)),
         "false verdicts": float(np.mean(said.heard & sure)),
         "false verdicts without the speech score": float(np.mean(sure)),
+        "passed voice activity": float(np.mean(voiced)),
+        "false verdicts behind voice activity": float(np.mean(said.heard & sure & np.array(voiced))),
     }
 
 
 def _stressed(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict[str, Any]:
-    truth = np.array([CLASSES.index(clip.emotion) for clip in clips])
+    truth, who = np.array([CLASSES.index(clip.emotion) for clip in clips]), [clip.speaker for clip in clips]
 
     def uar(windows: list[Samples]) -> float:
-        return metrics.uar(truth, shared(judge(windows).probabilities, truth)[0].argmax(axis=1))
+        return metrics.uar(truth, shared(judge(windows, who).probabilities, truth)[0].argmax(axis=1))
 
     worse = {}
     for name, change in CONDITIONS.items():

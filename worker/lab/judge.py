@@ -1,6 +1,5 @@
-"""What any engine says of windows of sound: a model file, or an engine of the worker by its name."""
+"""What any engine of the worker says of windows of sound."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,101 +7,127 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from worker.audio import RATE, Samples
-from worker.emotion import ENGINES, EmotionModel
-from worker.emotion.features import features
+from worker import config
+from worker.audio import Samples
+from worker.emotion import CLASSES, ENGINES, Emotion, EmotionModel
 from worker.errors import ConfigError
-from worker.lab.corpora import CLASSES
-from worker.lab.metrics import softmax
-from worker.registry import load
+from worker.lab.splits import FOLDS
+from worker.registry import build
 
 Values = NDArray[np.float64]
+FOLD = "{fold}"
+"""Stands for the fold's number in the name of a model file of which there is one for each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
     """Of n windows."""
 
-    probabilities: Values
-    """Shape (n, 6) over CLASSES; NaN where an engine names no classes."""
-    affect: Values
-    """Shape (n, 2): valence and arousal, NaN where unknown."""
-    speech: Values
-    """Shape (n,): how sure it is that this is speech; 1 for an engine that does not say."""
-    heard: NDArray[np.bool_]
-    """Whether it would name a class at all."""
+    emotions: Sequence[Emotion]
     window_ms: Values
-    """Milliseconds each window took."""
+    """Milliseconds each window took, shape (n,)."""
+
+    @property
+    def probabilities(self) -> Values:
+        """Shape (n, 6) over CLASSES; NaN where an engine names no classes."""
+        table = [[one.scores.get(name, np.nan) for name in CLASSES] for one in self.emotions]
+        return np.array(table, np.float64).reshape(-1, len(CLASSES))
+
+    @property
+    def heard(self) -> NDArray[np.bool_]:
+        """Shape (n,): whether it would name a class at all."""
+        return np.array([one.speech and one.confidence > 0 for one in self.emotions], bool)
 
 
 class Judge(Protocol):
     about: Mapping[str, Any]
 
-    def __call__(self, windows: Sequence[Samples]) -> Verdicts: ...
+    def __call__(self, windows: Sequence[Samples], speakers: Sequence[str]) -> Verdicts:
+        """Each window for itself, as a newcomer's first; `speakers` names who is heard in each."""
+        ...
 
+    def stream(self, windows: Sequence[Samples], speaker: str) -> Verdicts:
+        """Windows of one speaker, one after the other."""
+        ...
 
-class ModelFile:
-    """An ONNX file made by `undertone lab calibrate`, one thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises ConfigError, naming the file, when it is no such model."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            held = self._session.get_modelmeta().custom_metadata_map
-            self.about: Mapping[str, Any] = {key: json.loads(value) for key, value in held.items()}
-            warmth = {float(key): float(value) for key, value in self.about["temperature"].items()}
-            self._threshold = float(self.about["speech"]["threshold"])
-        except Exception as error:  # onnxruntime has an exception of its own for each kind of damage
-            raise ConfigError(f"{path} is no model of 'undertone lab calibrate' ({type(error).__name__}).") from error
-        if tuple(self.about["classes"]) != CLASSES:
-            raise ConfigError(f"{path} knows other classes than {', '.join(CLASSES)}.")
-        self._lengths, self._warmth = np.array(sorted(warmth)), np.array([warmth[key] for key in sorted(warmth)])
-
-    def __call__(self, windows: Sequence[Samples]) -> Verdicts:
-        outputs, took = [], []
-        for window in windows:
-            began = perf_counter()
-            outputs.append(self._session.run(None, {"shown": features(window)[np.newaxis]})[0][0])
-            took.append(1000 * (perf_counter() - began))
-        table = np.array(outputs, np.float64)
-        seconds = np.array([len(window) / RATE for window in windows])
-        warmth = np.interp(seconds, self._lengths, self._warmth)[:, np.newaxis]
-        speech = 1 / (1 + np.exp(-table[:, -1]))
-        count = len(CLASSES)
-        return Verdicts(
-            probabilities=softmax(table[:, :count] / warmth),
-            affect=table[:, count : count + 2],
-            speech=speech,
-            heard=speech >= self._threshold,
-            window_ms=np.array(took),
-        )
+    def counts(self) -> Mapping[str, float]:
+        """Windows by how they were answered, of engines that count them."""
+        ...
 
 
 class Engine:
-    """One of the worker's engines, asked about each window as a newcomer's first."""
+    """One of the worker's engines."""
 
-    def __init__(self, name: str) -> None:
-        self._model: EmotionModel = load(ENGINES, name)()
-        self.about: Mapping[str, Any] = {"engine": name}
+    def __init__(self, model: EmotionModel, about: Mapping[str, Any]) -> None:
+        self._model, self.about = model, about
 
-    def __call__(self, windows: Sequence[Samples]) -> Verdicts:
-        said, took = [], []
+    def __call__(self, windows: Sequence[Samples], speakers: Sequence[str]) -> Verdicts:
+        return self._ask(windows, False)
+
+    def stream(self, windows: Sequence[Samples], speaker: str) -> Verdicts:
+        return self._ask(windows, True)
+
+    def counts(self) -> Mapping[str, float]:
+        counts = getattr(self._model, "counts", dict)
+        return dict(counts())
+
+    def _ask(self, windows: Sequence[Samples], connected: bool) -> Verdicts:
+        said, took, state = [], [], None
         for window in windows:
             began = perf_counter()
-            said.append(self._model.predict([(window, None)])[0][0])
+            [(emotion, after)] = self._model.predict([(window, state)])
             took.append(1000 * (perf_counter() - began))
-        scores = np.array([[one.scores.get(name, np.nan) for name in CLASSES] for one in said])
-        unknown = np.nan
-        affect = [[unknown if v is None else v for v in (one.valence, one.arousal)] for one in said]
-        heard = np.array([one.confidence > 0 for one in said])
-        return Verdicts(scores, np.array(affect), np.ones(len(said)), heard, np.array(took))
+            said.append(emotion)
+            state = after if connected else None
+        return Verdicts(said, np.array(took))
 
 
-def judge(engine: str) -> Judge:
-    """A model file where `engine` ends in .onnx, else an engine by its name in a configuration."""
-    return ModelFile(Path(engine)) if engine.endswith(".onnx") else Engine(engine)
+class Folds:
+    """Five models, of which each is asked about the speakers that it did not learn from."""
+
+    def __init__(self, engines: Sequence[Engine], fold_of: Mapping[str, int]) -> None:
+        """`fold_of` says in which fold a speaker is held out; others are put before the first model."""
+        self._engines, self._fold_of = engines, fold_of
+        self.about: Mapping[str, Any] = {**engines[0].about, "folds": len(engines)}
+
+    def __call__(self, windows: Sequence[Samples], speakers: Sequence[str]) -> Verdicts:
+        said = [self._of(s)([window], [s]) for window, s in zip(windows, speakers, strict=True)]
+        return Verdicts([one.emotions[0] for one in said], np.array([float(one.window_ms[0]) for one in said]))
+
+    def stream(self, windows: Sequence[Samples], speaker: str) -> Verdicts:
+        return self._of(speaker).stream(windows, speaker)
+
+    def counts(self) -> Mapping[str, float]:
+        return {}
+
+    def _of(self, speaker: str) -> Engine:
+        return self._engines[self._fold_of.get(speaker, 0)]
+
+
+def judge(engine: str, fold_of: Mapping[str, int] | None = None) -> Judge:
+    """A model file that ends in .onnx or .npz, the engine of a configuration (.yaml), or an engine by its name.
+
+    A file with FOLD in its name stands for five; `fold_of` says in which fold each speaker is held out.
+    Raises ConfigError when it cannot be made.
+    """
+    if FOLD not in engine:
+        return _engine(engine)
+    if fold_of is None:
+        raise ConfigError(f"--engine {engine} is one model for each fold: say with --splits who is held out where.")
+    return Folds([_engine(engine.replace(FOLD, str(fold))) for fold in range(FOLDS)], fold_of)
+
+
+def _engine(engine: str) -> Engine:
+    kinds = {".onnx": "onnx", ".npz": "egemaps"}
+    suffix = Path(engine).suffix
+    section: dict[str, Any] = {"kind": engine}
+    if suffix in kinds:
+        section = {"kind": kinds[suffix], "model": engine}
+    elif suffix in (".yaml", ".yml"):
+        section = dict(config.read(Path(engine)).emotion or {})
+        if not section:
+            raise ConfigError(f"{engine} has no emotion engine to judge: name one in its section 'emotion'.")
+    model = build(ENGINES, section, "--engine")
+    return Engine(model, {"engine": section["kind"], **getattr(model, "about", {})})

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worker.emotion import CLASSES
 from worker.emotion.features import BANDS, CHANNELS
-from worker.lab.corpora import CLASSES
 
 OUTPUTS = len(CLASSES) + 3
 """Columns of the output: a logit for each of CLASSES, valence and arousal in -1 to 1, and a logit for speech."""

@@ -9,10 +9,22 @@ from worker.audio import RATE, Samples
 from worker.lab.augment import Pool, babble, coloured, pick
 from worker.lab.corpora import NOT_SPEECH, Clip
 from worker.lab.sound import fit, seeded
+from worker.lab.vocal import breath, cough, cry, laugh
 
 CORPUS = "made"
 SECONDS = 4
-KINDS = {"babble": 300, "music": 250, "tones": 100, "noise": 150, "taps": 150, "grains": 350}
+KINDS = {
+    "babble": 300,
+    "music": 250,
+    "tones": 100,
+    "noise": 150,
+    "taps": 150,
+    "grains": 150,
+    "laugh": 200,
+    "cough": 150,
+    "breath": 150,
+    "cry": 200,
+}
 """What is made, and how many of each."""
 
 
@@ -34,11 +46,16 @@ def make(name: str, pool: Pool) -> Samples:
         "noise": noise,
         "taps": taps,
         "grains": grains,
+        **{made.__name__: _held(made) for made in (laugh, cough, breath, cry)},
     }
     sound = makers[kind](pool, random)
     if kind != "noise" and random.random() < 0.5:
         sound = sound + coloured(len(sound), random) * np.float32(10 ** random.uniform(-2.5, -0.5))
     return np.asarray(sound / max(float(np.abs(sound).max()), 1e-6) * random.uniform(0.1, 0.9), np.float32)
+
+
+def _held(made: Callable[[Pool, int, np.random.Generator], Samples]) -> Callable[[Pool, np.random.Generator], Samples]:
+    return lambda pool, random: made(pool, SECONDS * RATE, random)
 
 
 def music(pool: Pool, random: np.random.Generator) -> Samples:

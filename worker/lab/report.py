@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from worker.lab.corpora import CLASSES
+from worker.emotion import CLASSES
 
 SIZE, MARGIN = 260, 44
 """Of a picture, in pixels."""

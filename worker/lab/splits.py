@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from worker.emotion import CLASSES
 from worker.errors import ConfigError
-from worker.lab.corpora import CLASSES, Clip
+from worker.lab.corpora import Clip
 
 FOLDS = 5
 PARTS = 2 * FOLDS
@@ -63,6 +64,12 @@ def read(path: Path, fold: int) -> Mapping[str, str]:
     if len(sides) < len(lines) or not set(sides.values()) <= set(SIDES):
         raise ConfigError(f"{path} has a speaker twice or an unknown side: run 'undertone lab prepare' again.")
     return sides
+
+
+def held_out(path: Path) -> Mapping[str, int]:
+    """Speaker to the fold in which it is judged; corpora that only lend noise and voices have but one. ConfigError as
+    in `read`."""
+    return {speaker: fold for fold in reversed(range(FOLDS)) for speaker, s in read(path, fold).items() if s == "test"}
 
 
 def digest(path: Path) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.lab.corpora import CLASSES, NOT_SPEECH, Clip
+from worker.emotion import CLASSES
+from worker.lab.corpora import NOT_SPEECH, UNLABELLED, Clip
 
 Array = NDArray[np.floating[Any]]
 
@@ -29,6 +30,9 @@ here is derived from classes and votes, and is to be called so."""
 LEAST_AGREEMENT = 0.2
 """Krippendorff's alpha below which votes are left out. Listeners to voices alone reach 0.28 on CREMA-D, which is little
 but not chance: emotions in a voice are that uncertain."""
+USUAL, USUAL_WEIGHT = 0.7, 0.5
+"""Share of neutral in speech that nobody labelled, and its weight: people who read aloud or meet are mostly that.
+Without it, what is recorded unlike the labelled corpora is taken for the emotion it happens to resemble."""
 SMOOTHING = 0.1
 """Share spread over all classes where nobody voted."""
 
@@ -68,6 +72,9 @@ def targets(clips: Sequence[Clip], votes: float = 0.2, not_speech: float = 0.3) 
     for i, clip in enumerate(clips):
         if clip.emotion == NOT_SPEECH:
             out.speech[i], out.class_weight[i] = 0, not_speech
+        elif clip.emotion == UNLABELLED:
+            out.classes[i], out.class_weight[i] = even * (1 - USUAL), USUAL_WEIGHT
+            out.classes[i, CLASSES.index("neutral")] += USUAL
         elif clip.emotion in CLASSES:
             out.intended[i] = CLASSES.index(clip.emotion)
             soft = soft_label(clip, votes if clip.corpus in trusted else None)

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from worker.emotion import CLASSES
 from worker.errors import ConfigError
 from worker.lab import metrics
 from worker.lab.batches import Batch, by_side, epoch, whole
-from worker.lab.corpora import CLASSES
 from worker.lab.network import Network
 from worker.lab.sound import seeded
 from worker.lab.store import Store
@@ -38,6 +38,8 @@ class Options:
     average: float = 0.998
     """The weights that are kept are a running mean with this memory per step."""
     seed: int = 1
+    bfloat16: bool = False
+    """Whether the network runs in this format, a third faster on processors that have it."""
     without: tuple[str, ...] = ()
     """Corpora to leave out."""
 
@@ -103,8 +105,10 @@ class _Run:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.options.rate * self._share()
-        outputs = self.network(torch.from_numpy(batch.shown).to(self.device))
-        loss = loss_of(outputs, batch.targets)
+        shown = torch.from_numpy(batch.shown).to(self.device)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, self.options.bfloat16):
+            outputs = self.network(shown)
+        loss = loss_of(outputs.float(), batch.targets)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)

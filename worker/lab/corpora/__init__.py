@@ -9,8 +9,6 @@ from typing import TypeAlias
 from worker.errors import ConfigError
 from worker.registry import load
 
-CLASSES = ("neutral", "happy", "sad", "angry", "fearful", "disgusted")
-"""What the model tells apart, in the order of its outputs and of every array here."""
 OTHER = ("calm", "surprised", "bored")
 """Emotions that corpora have and the model does not; such clips teach valence and arousal only."""
 UNLABELLED, NOT_SPEECH = "unlabelled", "not speech"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from worker.lab.corpora import CLASSES, Clip, emotion, rows
+from worker.emotion import CLASSES
+from worker.lab.corpora import Clip, emotion, rows
 
 LETTERS = [name[0].upper() for name in CLASSES]
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from worker.emotion import CLASSES
 from worker.errors import ConfigError
-from worker.lab.corpora import CLASSES, NOT_SPEECH, UNLABELLED, Clip, emotion, rows
+from worker.lab.corpora import NOT_SPEECH, UNLABELLED, Clip, emotion, rows
 
 LICENCES = {
     "crema_d": "ODbL 1.0 and DbCL 1.0",

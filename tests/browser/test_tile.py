@@ -1,0 +1,130 @@
+"""A tile in a real browser, without a worker: what it says of a voice, and that saying it moves nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import require
+from worker.bench.browser import chromium
+
+FOLDER = Path(__file__).parent.parent.parent / "frontend_demo"
+ADDRESS = "http://page.test/"
+
+APP = """
+import { writeTexts } from "./page.js";
+import { strings } from "./strings.js";
+import { Tile } from "./tile.js";
+
+writeTexts();
+document.querySelector("#entrance").hidden = true;
+document.querySelector("#room").hidden = false;
+document.querySelector("#banner-detail").textContent = strings.banner.on;
+window.show = (people) => {
+  document.querySelector("#tiles").replaceChildren();
+  for (const [n, person] of people.entries()) {
+    const participant = { speaker: `p${n}`, muted: false, ...person };
+    const tile = new Tile(participant, n === 0);
+    document.querySelector("#tiles").append(tile.element);
+    tile.update(participant, { talk: { seconds: 599, share: 1 }, trend: [], ...person }, 60);
+  }
+};
+"""
+"""Stands in for the page's own wiring: `show` makes one tile for each of these people."""
+
+TOLD = """
+(tiles) => tiles.map((tile) => ({
+  height: tile.getBoundingClientRect().height,
+  mood: tile.querySelector(".mood").innerText.split(/\\s+/).filter(Boolean).join(" "),
+  ring: getComputedStyle(tile, "::after").borderTopColor,
+}))
+"""
+
+GROUND = "(element) => getComputedStyle(element).backgroundColor"
+
+
+def heard(name="Ada", speaking=True, **event):
+    """A person whose voice was last heard as `event` says."""
+    told = {"type": "emotion.estimated.v1", "arousal": 0.5, "confidence": 0.72, "provisional": False} | event
+    return {"name": name, "analysed": True, "speaking": speaking, "emotion": told}
+
+
+def abstained(reason):
+    return heard(type="emotion.abstained.v1", reason=reason, arousal=None)
+
+
+WORDS = {
+    "Sounds neutral fairly sure · 70 %": heard(label="neutral"),
+    "Sounds positive sure · 95 %": heard(label="positive", confidence=0.99),
+    "Sounds tense first impression": heard(label="tense", provisional=True),
+    "Sounds low not very sure · 55 %": heard(label="low", confidence=0.56),
+    "Mixed signals no clear tone": abstained("mixed"),
+    "Listening… no single clear voice": abstained("not_speech"),
+    "Listening… getting to know this voice": abstained("learning"),
+    "Unsure could be either": abstained("unsure"),
+    "Lively fairly sure": heard(label=None),
+    "Not available": heard(type="emotion.unavailable.v1", reason="engine_slow"),
+    "Listening…": heard() | {"emotion": None},
+    "Not analysed your choice": heard() | {"analysed": False},
+}
+
+
+async def opened(browser, width=1200, scheme="light"):
+    """The page, ready to `show` people."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = await context.new_page()
+
+    async def answer(route):
+        name = route.request.url.removeprefix(ADDRESS) or "index.html"
+        if name == "app.js":
+            await route.fulfill(body=APP, content_type="text/javascript")
+        else:
+            await route.fulfill(path=FOLDER / name)
+
+    await page.route(f"{ADDRESS}**", answer)
+    await page.goto(ADDRESS)
+    await page.wait_for_function("() => window.show")
+    return page
+
+
+async def show(page, *people):
+    """A tile for each of these people, and what is seen of it."""
+    await page.evaluate("(people) => show(people)", people)
+    return await page.eval_on_selector_all(".tile", TOLD)
+
+
+@pytest.fixture(autouse=True)
+def _browser():
+    require("chromium")
+
+
+@pytest.mark.parametrize("width", [1200, 700, 320])
+async def test_each_state_has_its_words_and_none_moves_the_page(width):
+    async with chromium() as browser:
+        page = await opened(browser, width)
+        seen = [tile for person in WORDS.values() for tile in await show(page, person)]
+    assert [tile["mood"] for tile in seen] == list(WORDS)
+    assert len({tile["height"] for tile in seen}) == 1, [(tile["mood"], tile["height"]) for tile in seen]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_labels_colour_the_ring_and_can_be_told_from_the_ground(scheme):
+    """Each label has a colour of its own, of a contrast of at least 3 with the page and with the card (WCAG 1.4.11)."""
+    people = [heard(label=label) for label in ("neutral", "positive", "tense", "low")]
+    async with chromium() as browser:
+        page = await opened(browser, scheme=scheme)
+        rings = [tile["ring"] for tile in await show(page, *people, abstained("mixed"))]
+        grounds = [await page.eval_on_selector(of, GROUND) for of in ("body", ".tile")]
+    assert len(set(rings)) == 5
+    assert all(contrast(ring, ground) >= 3 for ring in rings for ground in grounds)
+
+
+def contrast(one, other):
+    """Of two colours written as rgb(r, g, b); WCAG 2.2."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    parts = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
