@@ -22,8 +22,8 @@ SHORTEST = RATE // 10
 LEVEL = 0.05
 """Root mean square that every window is brought to, since browsers regulate levels and openSMILE's loudness would
 follow them."""
-LARGEST = 50_000_000
-"""Bytes of a model file; three times what the 9,000 clips of both free corpora could fill."""
+LARGEST = 100_000_000
+"""Bytes of a model file: room for 130,000 vectors."""
 LICENCE = "openSMILE may be used for research, teaching and in private, not in products (audEERING Research License)"
 
 Table = NDArray[np.float64]
@@ -73,6 +73,7 @@ class Egemaps:
         Raises ConfigError when it cannot be used, or when openSMILE is not installed.
         """
         self.svm = load(Path(model))
+        self.about = self.svm.about
         self._functionals = extractor()
         log.warning(f"{LICENCE}.", engine="egemaps")
 

@@ -63,7 +63,7 @@ def normalise(table: Table) -> Table:
     power = np.exp(bands - bands.max())
     power = np.maximum(power - OVER * _steady(power), 0)
     shown = np.log(power / _level(power) + np.float32(FLOOR))
-    strength, octave = table[:, STRENGTH], table[:, OCTAVE]
+    strength, octave = table[:, STRENGTH] * _loud(power), table[:, OCTAVE]
     voiced = strength >= prosody.VOICED
     middle = np.median(octave[voiced]) if voiced.any() else 0.0
     pitch = (strength, np.where(voiced, octave, 0.0), np.where(voiced, octave - middle, 0.0))
@@ -74,6 +74,12 @@ def _level(power: Table) -> np.float32:
     """The mean over time in which a frame counts by its own power, so that pauses do not."""
     frames = power.mean(axis=1)
     return np.float32(np.square(frames).sum() / (frames.sum() + 1e-12) + 1e-12)
+
+
+def _loud(power: Table) -> NDArray[np.bool_]:
+    """Frames in which a pitch can be a voice's (Praat's silence threshold)."""
+    level = power.sum(axis=1)
+    return np.asarray(level > level.max() * 10 ** (-prosody.QUIET_DB / 10))
 
 
 def _steady(power: Table) -> Table:

@@ -12,8 +12,8 @@ from worker.emotion.prosody import VOICED
 from worker.lab.opus import losses, round_trip
 from worker.lab.sound import at_snr, fit
 
-TILT = 1.5
-"""Standard deviation of the tilt of a microphone's response, in nats (6.5 dB) from the middle to either end."""
+TILT = 1.0
+"""Standard deviation of the tilt of a microphone's response, in nats (4.3 dB) from the middle to either end."""
 
 LINES = ((300.0, 3_400.0), (80.0, 4_000.0), (50.0, 6_000.0))
 """Pass bands in Hz: telephone, narrow band, a cheap headset."""
@@ -110,13 +110,14 @@ def clipped(sound: Samples, share: float) -> Samples:
 def other_voice(table: Table, frames: int, random: np.random.Generator) -> Table:
     """`frames` of an `analyse` table from a random place, spoken by another voice at another pace over another line.
 
-    The vocal tract is up to 10 % longer or shorter (Jaitly and Hinton 2013), the pitch moves with it, the pace changes
-    by up to 12 %, and the response by a smooth curve of some dB (after FilterAugment, Nam et al. 2022).
+    The vocal tract is up to 16 % longer or shorter (Jaitly and Hinton 2013), which is what men and women differ by; the
+    pitch moves with it, the pace changes by up to 12 %, and the response by a smooth curve of some dB (after
+    FilterAugment, Nam et al. 2022).
     """
     pace = random.uniform(0.88, 1.12) if random.random() < 0.5 else 1.0
     table = _stretch(table, frames, pace, random)
     if random.random() < 0.6:
-        table = _warp(table, random.uniform(0.9, 1.1))
+        table = _warp(table, float(np.exp(random.uniform(-0.15, 0.15))))
     if random.random() < 0.6:
         knots = np.sort(random.uniform(0, BANDS, size=random.integers(2, 6)))
         curve = np.interp(np.arange(BANDS), knots, random.normal(0, 1.0, size=len(knots)))

@@ -19,6 +19,8 @@ STEP = 20
 """Crops differ by this many frames: kernels are made for each length anew, and few lengths are as good as many."""
 MIXUP = 0.3
 """Alpha of the Beta distribution (Zhang et al. 2018); half of the batches are mixed."""
+REPEATS = 3
+"""What two corpora have in common is what a third will have: the smaller one is shown more often than it would be."""
 GRAIN = 25
 """Clips are judged in batches of equal length, cut to a multiple of a quarter of a second."""
 MOST = 500
@@ -37,15 +39,16 @@ class Batch:
 
 
 def epoch_clips(clips: Sequence[Clip], chosen: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
-    """Every clip with a class once, those of a corpus of fewer than ten speakers twice, and a third as many others."""
-    named = [i for i in chosen if clips[i].emotion in CLASSES]
-    speakers: dict[str, set[str]] = {}
-    for i in named:
-        speakers.setdefault(clips[i].corpus, set()).add(clips[i].speaker)
-    small = [i for i in named if len(speakers[clips[i].corpus]) < 10]
+    """Every clip with a class once, those of a smaller corpus up to REPEATS times, and a third as many others."""
+    corpora: dict[str, list[int]] = {}
+    for i in chosen:
+        if clips[i].emotion in CLASSES:
+            corpora.setdefault(clips[i].corpus, []).append(i)
+    most = max(map(len, corpora.values()), default=0)
+    named = [i for mine in corpora.values() for i in mine * min(REPEATS, round(most / len(mine)))]
     others = [i for i in chosen if clips[i].emotion not in CLASSES]
     extra = random.permutation(np.array(others, np.int64))[: len(named) // 3]
-    return random.permutation(np.concatenate((named, small, extra)).astype(np.int64))
+    return random.permutation(np.concatenate((named, extra)).astype(np.int64))
 
 
 def epoch(

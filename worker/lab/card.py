@@ -40,30 +40,56 @@ def card(about: Mapping[str, Any], digest: str, judged: Sequence[Mapping[str, An
         "",
     ]
     for figures in judged:
-        lines += _corpora(figures) + _not_speech(figures)
+        lines += [f"## {_title(figures['engine'], digest)}", "", *_corpora(figures), *_not_speech(figures), ""]
     return "\n".join([*lines, USES])
 
 
+def _title(engine: Mapping[str, Any], digest: str) -> str:
+    """Whose figures these are."""
+    without = engine.get("training", engine).get("without")
+    left_out = f", learned without {' and '.join(without)}" if without else ""
+    if engine.get("engine") == "egemaps":
+        name = "The baseline: eGeMAPS functionals and a support vector machine"
+    elif engine.get("sha256") == digest and "folds" not in engine:
+        return "This file, on speakers it never heard"
+    else:
+        name = "Another model, made the same way" if "folds" not in engine else "Models made the same way"
+    return name + (", one for each fold" if "folds" in engine else "") + left_out
+
+
 def _corpora(figures: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "## On speakers it never heard",
-        "",
-        "| corpus | clips | speakers | classes | UAR (95 %) | UAR of four (95 %) | ECE | Brier | right at 50 % |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, each in figures["corpora"].items():
-        if not each["classes"]:
-            continue
+    judged = {name: each for name, each in figures["corpora"].items() if each["classes"]}
+    lines = []
+    if judged:
+        head = ["corpus", "clips", "speakers", "classes", "UAR (95 %)", "UAR of four (95 %)", "ECE", "Brier"]
+        head += ["right at 50 % coverage", "precision of angry", "angry missed"]
+        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, each in judged.items():
         cells = [name, each["clips"], each["speakers"], len(each["classes"]), _with_interval(each, "uar")]
-        cells += [_with_interval(each, "uar of four"), *(f"{each[key]:.3f}" for key in ("ece", "brier"))]
-        lines.append("| " + " | ".join(map(str, [*cells, f"{each['accuracy at 50 %']:.3f}"])) + " |")
+        numbers = [each["ece"], each["brier"], each["accuracy at 50 %"]]
+        numbers += [each["angry shown"][key] for key in ("precision", "missed")]
+        cells += [_with_interval(each, "uar of four"), *("–" if n is None else f"{n:.3f}" for n in numbers)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines.append("")
-    for name, each in figures["corpora"].items():
-        for title in ("recall", "conditions", "windows"):
-            if title in each:
-                values = ", ".join(f"{key} {value:.3f}" for key, value in each[title].items() if value is not None)
-                lines.append(f"- {name}, {'recall' if title == 'recall' else 'UAR, ' + title}: {values}.")
-    return [*lines, ""]
+    for name, each in judged.items():
+        lines += _details(name, each)
+    return lines
+
+
+def _details(name: str, each: Mapping[str, Any]) -> list[str]:
+    """What a table has no room for."""
+    said = {"recall": each["recall"]} | {f"UAR, {key}": each[key] for key in ("conditions", "windows") if key in each}
+    said |= {f"UAR by {key}": values for key, values in each["slices"].items() if key in ("gender", "language")}
+    if "perceived" in each:
+        said["against what most listeners heard"] = each["perceived"]
+    if each.get("live"):
+        said["as a speaker who goes on"] = each["live"]
+    return [
+        f"- {name}, {title}: "
+        + ", ".join(f"{key} {value:.3g}" for key, value in values.items() if value is not None)
+        + "."
+        for title, values in said.items()
+    ]
 
 
 def _with_interval(each: Mapping[str, Any], key: str) -> str:
@@ -75,6 +101,7 @@ def _with_interval(each: Mapping[str, Any], key: str) -> str:
 
 def _not_speech(figures: Mapping[str, Any]) -> list[str]:
     return [
-        f"- {name}: {each['false verdicts']:.2%} of {each['windows']} windows without speech would show an emotion."
+        f"- {name}: of {each['windows']} windows without speech {each['false verdicts']:.1%} would show an emotion, "
+        f"and {each['false verdicts behind voice activity']:.1%} behind the worker's voice activity detection."
         for name, each in figures["not speech"].items()
-    ] + [""]
+    ]

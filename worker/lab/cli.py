@@ -73,7 +73,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     batch: Annotated[int, typer.Option(min=2, help="Windows per step.")] = 64,
     rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 1e-3,
-    votes: Annotated[float, typer.Option(min=0, max=1, help="Share of listeners' votes in the labels.")] = 0.2,
+    votes: Annotated[float, typer.Option(min=0, max=1, help="Share of listeners' votes in the labels.")] = 0.3,
     width: Annotated[int, typer.Option(min=8, help="Channels of the network.")] = 160,
     seed: Annotated[int, typer.Option(help="Another number is another run.")] = 1,
     bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Faster where the processor knows this format.")] = False,

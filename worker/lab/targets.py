@@ -54,7 +54,7 @@ class Targets:
     """Shape (n,): the index of the label in CLASSES, -1 where it has none of them."""
 
 
-def targets(clips: Sequence[Clip], votes: float = 0.2, not_speech: float = 0.3) -> Targets:
+def targets(clips: Sequence[Clip], votes: float = 0.3, not_speech: float = 0.5) -> Targets:
     """What each clip teaches; a corpus whose listeners do not agree (LEAST_AGREEMENT) counts as if nobody had voted.
 
     `votes` is the share of listeners in the soft label, the rest is what the speaker intended; `not_speech` is the

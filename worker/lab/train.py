@@ -32,7 +32,7 @@ class Options:
     batch: int = 64
     rate: float = 1e-3
     decay: float = 0.02
-    votes: float = 0.2
+    votes: float = 0.3
     width: int = 160
     dropout: float = 0.4
     average: float = 0.998
@@ -182,7 +182,7 @@ def loss_of(outputs: Tensor, goals: Targets) -> Tensor:
     error = ((outputs[:, count : count + 2] - to["affect"]) ** 2).mean(dim=1)
     affect = (error * to["affect_weight"]).sum() / to["affect_weight"].sum().clamp(min=1)
     speech = functional.binary_cross_entropy_with_logits(outputs[:, -1], to["speech"])
-    return classes + 0.5 * affect + 0.3 * speech
+    return classes + 0.5 * affect + speech
 
 
 def outputs_of(
