@@ -43,7 +43,8 @@ HEADERS = {
     "Server": "undertone",
 }
 NOTICE = (
-    "The sound of this room is analysed: who speaks, for how long, and how lively each voice is. "
+    "The sound of this room is analysed: who speaks, for how long, and how each voice sounds "
+    "(calm or lively; neutral, positive, tense or low). "
     "Audio is never stored. You may join without being analysed."
 )
 
