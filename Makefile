@@ -1,11 +1,11 @@
-# make demo   set up everything, then open a room at http://localhost:8080
+# make demo   set up everything, then open a room at http://localhost:8080; SFU=janus: a room of a Janus that it starts
 # make test   set up everything, then run the tests
 # Both do all of their own set-up, and only what is still missing.
 
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-TEST_PACKAGES := chromium redis-server espeak-ng fonts-dejavu-core
+TEST_PACKAGES := chromium redis-server janus coturn espeak-ng fonts-dejavu-core
 
 # pip takes the pins of what builds the package from the environment only; its name changed in pip 25.3.
 export PIP_CONSTRAINT := constraints.txt
@@ -16,7 +16,8 @@ export PIP_BUILD_CONSTRAINT := constraints.txt
 setup: $(VENV)/.base
 
 demo: setup
-	$(VENV)/bin/undertone demo $(ARGS)
+	@$(if $(SFU),deploy/system-packages $(filter janus,$(SFU)))
+	$(VENV)/bin/undertone demo $(if $(SFU),--sfu $(SFU)) $(ARGS)
 
 test: $(VENV)/.dev
 	@deploy/system-packages $(TEST_PACKAGES) || echo "Tests that need these packages are skipped."
@@ -53,6 +54,6 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)."
 
 $(VENV)/.dev: $(VENV)/.base
-	@echo "Installing what tests and checks need: about 300 MB, once."
+	@echo "Installing what tests and checks need: about 345 MB, once."
 	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from worker import config
-from worker.config import Settings, json_schema, read, shipped
+from worker.config import Settings, json_schema, read, settle_room, shipped
 from worker.errors import ConfigError
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
@@ -28,7 +28,7 @@ def load(tmp_path):
 def test_every_shipped_file_is_valid_in_the_order_of_the_flow(path):
     settings = read(path, environment={})
     sections = list(yaml.safe_load(path.read_text()))
-    assert settings.room["kind"]
+    assert settings.room["kind"] if settings.room else settings.control is not None
     assert sections == [name for name in Settings.model_fields if name in sections]
     jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
 
@@ -44,6 +44,7 @@ def test_a_small_file_gets_every_default(load):
     assert settings.emotion == {"kind": "prosody"}
     assert settings.conversation == [{"kind": "talk_time"}]
     assert (settings.sinks, settings.server, settings.drain_s) == ([], {}, 10.0)
+    assert settings.control is None
     assert settings.logs.level == "info"
 
 
@@ -74,6 +75,29 @@ def test_the_environment_reaches_defaults_lists_and_nested_settings(load):
     assert settings.server == {"token": "12345"}
 
 
+def test_with_the_control_api_no_room_is_needed(load):
+    for text in ("control: {}", "room:\ncontrol: {allow: ['wss://sfu.test']}"):
+        settings = load(text)
+        assert settings.room is None
+        assert settings.control is not None
+    environment = {"UNDERTONE__CONTROL__ALLOW": "['ws://sfu.test:8188']", "UNDERTONE__ROOM": "null"}
+    settings = load(SMALL, environment=environment)
+    assert (settings.room, settings.control) == (None, {"allow": ("ws://sfu.test:8188",)})
+
+
+def test_a_template_may_leave_settings_open(load):
+    template = {"kind": "replay", "realtime": "yes"}  # its `files` are to be given
+    settings = load(SMALL + f"control: {{templates: {{tape: {template}}}}}")
+    assert settings.control == {"templates": {"tape": template}}
+
+
+def test_a_room_is_settled_with_its_defaults():
+    settled = settle_room({"kind": "embedded", "guests": "3"})
+    assert (settled["kind"], settled["guests"], settled["name"], settled["gate"]) == ("embedded", 3, "demo", True)
+    with pytest.raises(ConfigError, match=r"room\.gests is not a known setting"):
+        settle_room({"kind": "embedded", "gests": 1})
+
+
 def test_an_empty_section_means_its_defaults(load):
     settings = load(SMALL + "segmenter:\nvad:\nemotion:\n")
     assert settings.segmenter == {}
@@ -82,9 +106,19 @@ def test_an_empty_section_means_its_defaults(load):
 
 
 MISTAKES = [
-    ("room: {kind: embeded}", "room: kind 'embeded' is unknown: use one of embedded, replay"),
+    ("room: {kind: embeded}", "room: kind 'embeded' is unknown: use one of embedded, janus, replay"),
     ("room: {guests: 1}", "room.kind is missing"),
     ("vad: {kind: silero}", "room is missing"),
+    ("room:\nvad: {kind: silero}", "room is missing"),
+    (SMALL + "control: {alow: []}", "control.alow is not a known setting; did you mean 'allow'?"),
+    (SMALL + "control: {allow: ['sfu.test']}", "control.allow: 'sfu.test' is no address: write scheme://host:port"),
+    (SMALL + "control: {largest: 0}", "control.largest: Input should be greater"),
+    (SMALL + "control: {rooms: {}}", "control.rooms is not a known setting"),
+    (SMALL + "control: {templates: {a: {nmae: x}}}", "control.templates.a.kind is missing"),
+    (SMALL + "control: {templates: {a: {kind: embeded}}}", "control.templates.a: kind 'embeded' is unknown"),
+    (SMALL + "control: {templates: {a: {kind: embedded, nmae: x}}}", "control.templates.a.nmae is not a known setting"),
+    (SMALL + "control: {templates: {a: {kind: embedded, guests: x}}}", "control.templates.a.guests: Input should be"),
+    (SMALL + "control: {}\nsinks: [{kind: jsonl, path: a.jsonl, append: false}]", "sinks.0.append must be true"),
     (SMALL + "smothing: {}", "smothing is not a known setting; did you mean 'smoothing'?"),
     (SMALL + "smoothing: {spam_s: 1}", "smoothing.spam_s is not a known setting; did you mean 'span_s'?"),
     (SMALL + "sinks: [{kind: data_channel}, {kind: redis, ulr: x}]", "sinks.1.ulr is not a known setting; did you"),
@@ -144,6 +178,7 @@ SECRETS = [
     "sinks: [{kind: redis, url: 'redis://me:hunter2@host'}]",
     "server: {token: hunter2}",
     "emotion: {kind: prosody}\nserver: {token: hunter2}",
+    "control: {templates: {a: {kind: embedded, name: hunter2}}}",
 ]
 
 
@@ -176,4 +211,7 @@ def test_the_schema_is_one_and_knows_every_kind():
     assert valid({"room": {"kind": "embedded"}, "emotion": None})
     assert valid({"room": {"kind": "their.package:Room", "anything": 1}})
     assert not valid({"room": {"kind": "embedded", "gests": 1}})
+    assert valid({"room": None, "control": {"allow": ["wss://sfu.test"], "templates": {"a": {"kind": "embedded"}}}})
+    assert not valid({"control": {"alow": []}})
+    assert not valid({"emotion": None})
     assert not valid({"room": {"kind": "embedded"}, "windows": {"hop": 1}})

@@ -95,6 +95,20 @@ async def test_the_page_learns_which_room_it_is_for():
             assert (await answer.json())["room"] == "quiet"
 
 
+async def test_the_page_is_sent_to_a_janus_and_may_connect_there_and_nowhere_else():
+    async with serving(janus_url="wss://sfu.test:8989/janus", janus_room=1234) as (_server, session):
+        async with session.get("/v1/page") as answer:
+            assert (await answer.json())["janus"] == {"url": "wss://sfu.test:8989/janus", "room": 1234}
+            policy = answer.headers["Content-Security-Policy"]
+        assert policy.split("; ")[1] == "connect-src 'self' wss://sfu.test:8989"
+
+
+@pytest.mark.parametrize("url", ["sfu.test", "http://sfu.test", "ws://", "ws://a b", "ws://sfu.test; img-src *"])
+def test_an_address_that_is_no_janus_is_refused(url):
+    with pytest.raises(ConfigError, match=r"server\.janus_url must be"):
+        Server(janus_url=url)
+
+
 async def test_readiness_says_why_not():
     async with serving() as (server, session):
         async with session.get("/livez") as answer:

@@ -16,6 +16,7 @@ from worker.events import (
     EmotionUnavailable,
     Gap,
     RoomClosed,
+    RoomInterrupted,
     RoomOpened,
     SpeakerJoined,
     SpeakerLeft,
@@ -44,6 +45,7 @@ SAMPLES = [
     EmotionDrifted(4.0, "confidence", 0.7, 0.6, 500, "onnx"),
     Gap(5.0, 11, 12),
     SpeakerLeft(6.0, "p1"),
+    RoomInterrupted(6.5, 0.5, "signalling_lost", 1),
     RoomClosed(7.0, "ended"),
 ]
 

@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
+from aiohttp import ClientSession
 
 from tests.speech import DATA
 from tests.support import free_port
 from worker.config import settle
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
+from worker.house import drain
 from worker.rooms import Tick
-from worker.supervisor import _drain, replay, serve
+from worker.supervisor import replay, serve
 
 
 def settings(path, files=("anna", "ben"), **more):
@@ -86,7 +88,7 @@ class Failing:
     async def __aiter__(self):
         yield SpeakerJoined(0.0, "ada", "Ada")
         yield Tick(1.0)
-        raise RoomError("The platform is away: try again later.")
+        raise RoomError("The platform has closed it: try again later.", "room_closed")
 
     async def send(self, message, to=None):
         return True
@@ -121,7 +123,7 @@ async def test_what_does_not_end_is_ended():
 
     running = asyncio.create_task(session())
     await asyncio.sleep(0)
-    await _drain(room, running, 0.05)
+    await drain(room, running, 0.05)
     assert room.closed
     assert running.cancelled()
 
@@ -129,16 +131,16 @@ async def test_what_does_not_end_is_ended():
 class Worker:
     """`serve` in a process of its own."""
 
-    def __init__(self, folder, drain_s=10.0, room=None):
+    def __init__(self, folder, drain_s=10.0, room=None, **more):
         self.out, self.port = folder / "out.jsonl", free_port()
         self.config = folder / "worker.yaml"
         sections = {
             "room": room or {"kind": "embedded", "guests": 1},
-            "sinks": [{"kind": "jsonl", "path": str(self.out), "append": False}],
+            "sinks": [{"kind": "jsonl", "path": str(self.out)}],
             "server": {"port": self.port},
             "drain_s": drain_s,
         }
-        self.config.write_text(yaml.safe_dump(sections))
+        self.config.write_text(yaml.safe_dump(sections | more))
 
     async def __aenter__(self):
         code = (
@@ -196,6 +198,28 @@ async def test_a_worker_with_a_stuck_room_ends_within_its_bound(tmp_path):
     assert seconds < 3 + 1
     assert "did not end in time" in printed
     assert kinds(lines(worker.out))[-1] == "room.closed.v1"
+
+
+async def test_a_worker_with_a_control_api_holds_many_rooms_and_outlives_them(tmp_path):
+    room = {"kind": "tests.test_supervisor:Failing"}
+    async with Worker(tmp_path, room=room, control={}) as worker:
+        async with ClientSession(f"http://127.0.0.1:{worker.port}/v1/") as session:
+            for name in ("hall", "lobby"):
+                body = {"room": {"kind": "embedded", "name": name, "guests": 1}}
+                async with session.post("rooms", json=body) as answer:
+                    assert answer.status == 201
+            async with session.get("rooms") as answer:
+                states = {one["name"]: (one["state"], one["reason"]) for one in (await answer.json())["rooms"]}
+        assert states == {"quiet": ("failed", "room_closed"), "hall": ("open", None), "lobby": ("open", None)}
+        await spoken(worker.out)
+        seconds, printed = await worker.stop(signal.SIGTERM)
+    assert worker.process.returncode == 0, printed
+    assert seconds < 10
+    assert "Traceback" not in printed
+    for name in ("quiet", "hall", "lobby"):
+        said = [line for line in lines(worker.out) if line["source"] == f"/rooms/{name}"]
+        assert kinds(said)[-1] == "room.closed.v1"
+        assert [line["seq"] for line in said] == list(range(1, len(said) + 1))
 
 
 async def test_a_port_in_use_is_named(tmp_path):

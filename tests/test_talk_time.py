@@ -100,6 +100,14 @@ def test_who_is_not_analysed_is_left_out():
     assert list(times.tick(1.0)[0].speakers) == ["ada"]
 
 
+def test_who_agrees_later_counts_from_then_on():
+    times = TalkTimes()
+    list(times.push(SpeakerJoined(0.0, "eve", "A name", analysed=False)))
+    assert list(times.tick(5.0)) == []
+    says(times, "eve", 6.0, 6.5)
+    assert times.tick(8.0)[-1].speakers == {"eve": Talk(0.5, 1.0)}
+
+
 @pytest.mark.parametrize("options", [{"every_s": 0.0}, {"settle_s": -1.0}])
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigError, match="talk_time"):

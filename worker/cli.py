@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from worker import __version__
 from worker.errors import ConfigError, UndertoneError
 from worker.lab.cli import app as lab_app
+from worker.ops.rooms_cli import app as rooms_app
 
 app = typer.Typer(
     help="Hears each speaker of a live video room on their own, and says who speaks, for how long and how lively.",
@@ -25,7 +27,14 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check a configuration, or print what one may hold.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(rooms_app, name="rooms")
 app.add_typer(lab_app, name="lab")
+
+
+class Sfu(StrEnum):
+    EMBEDDED = "embedded"
+    JANUS = "janus"
+
 
 ConfigFile = Annotated[Path, typer.Argument(help="A YAML file; configs/ has examples.")]
 Overrides = dict[str, Any]
@@ -67,7 +76,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def run(config: ConfigFile) -> None:
-    """Serve the room that a configuration describes, until it is told to stop."""
+    """Serve the rooms that a configuration describes, until it is told to stop."""
     _serve(_settings(config), lambda address: None)
 
 
@@ -76,13 +85,31 @@ def demo(
     guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 2,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where the page is served; 0 takes a free port.")] = 8080,
     no_redis: Annotated[bool, typer.Option("--no-redis", help="Do not look for Redis.")] = False,
+    sfu: Annotated[Sfu, typer.Option(help="Where browsers meet: in the worker, or in a Janus that it joins.")] = (
+        Sfu.EMBEDDED
+    ),
 ) -> None:
     """Open a room on this machine that a browser can join at once."""
     from worker.config import shipped
 
+    if sfu is Sfu.JANUS:
+        _demo_janus(port)
+        return
     settings = _settings(shipped("demo.yaml"), {"room.guests": guests, "server.port": port})
     settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look=not no_redis)})
     _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends the room.", flush=True))
+
+
+def _demo_janus(port: int) -> None:
+    from worker.config import shipped
+    from worker.ops.janus import ROOM, LocalJanus
+
+    with LocalJanus() as janus:
+        place: Overrides = {"room.url": janus.url, "room.room": ROOM}
+        place |= {"server.port": port, "server.janus_url": janus.url, "server.janus_room": ROOM}
+        settings = _settings(shipped("janus.yaml"), place)
+        print(f"Janus runs at {janus.url}, and the worker joins its room {ROOM}.", flush=True)
+        _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends both.", flush=True))
 
 
 @app.command()
@@ -123,7 +150,8 @@ def config_check(file: ConfigFile) -> None:
     settings = _settings(file)
     emotion = settings.emotion["kind"] if settings.emotion else "none"
     sinks = ", ".join(section["kind"] for section in settings.sinks) or "none"
-    print(f"{file} is valid. Room: {settings.room['kind']}. Emotion engine: {emotion}. Sinks: {sinks}.")
+    room = settings.room["kind"] if settings.room else "none"
+    print(f"{file} is valid. Room: {room}. Emotion engine: {emotion}. Sinks: {sinks}.")
 
 
 @config_app.command("schema")
@@ -169,7 +197,7 @@ def doctor(
     from worker.ops import doctor as ops
 
     settings = _settings(config or shipped("demo.yaml"))
-    findings = ops.examine(settings.room, settings.sinks, settings.server)
+    findings = ops.examine(settings.room or {}, settings.sinks, settings.server)
     if as_json:
         print(json.dumps(ops.as_dict(findings), indent=2))
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from worker.conversation import OBSERVERS
 from worker.emotion import ENGINES
@@ -19,7 +19,7 @@ from worker.vad import VADS
 
 ENVIRONMENT = "UNDERTONE__"
 
-GIVEN = frozenset({"room", "server", "policy", "snapshot", "speaker", "progress"})
+GIVEN = frozenset({"room", "rooms", "server", "policy", "snapshot", "speaker", "progress"})
 """Constructor parameters that the worker fills in itself; they are no options."""
 
 TABLES: dict[str, Mapping[str, str]] = {
@@ -37,6 +37,7 @@ FIXED = {
     "smoothing": "worker.emotion.smoothing:Smoother",
     "drift": "worker.emotion.drift:DriftWatch",
     "server": "worker.ops.http:Server",
+    "control": "worker.ops.control:Control",
 }
 """Sections with one implementation."""
 
@@ -63,7 +64,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    room: Section = Field(repr=False)
+    room: Section | None = Field(None, repr=False)
     vad: Section = Field({"kind": "silero"}, repr=False)
     segmenter: Section = Field({}, repr=False)
     windows: Section = Field({}, repr=False)
@@ -73,6 +74,7 @@ class Settings(BaseModel):
     conversation: list[Section] = Field([{"kind": "talk_time"}], repr=False)
     sinks: list[Section] = Field([], repr=False)
     server: Section = Field({}, repr=False)
+    control: Section | None = Field(None, repr=False)
     logs: Logs = Logs()
     drain_s: float = Field(10.0, ge=0, le=86_400)
     """Longest time from the wish to stop until the process has ended."""
@@ -108,13 +110,47 @@ def settle(fields: Mapping[str, Any]) -> Settings:
             settled[name] = [_section(name, section, f"{name}.{index}") for index, section in enumerate(value)]
         elif isinstance(value, dict):
             settled[name] = _section(name, value, name)
+    _check_together(settled)
     return Settings.model_construct(**settled)
+
+
+def settle_room(section: Mapping[str, Any]) -> Section:
+    """Check the section of one room as `settle` does; what comes back holds its defaults too."""
+    kind, fields = split(ROOMS, _section("room", dict(section), "room"), "room")
+    return {"kind": kind} | dict(check(option_model("room", kind), fields, "room"))
+
+
+def _check_together(settled: Mapping[str, Any]) -> None:
+    """What sections mean for each other. Raises ConfigError."""
+    control = settled["control"]
+    if control is None:
+        if settled["room"] is None:
+            raise ConfigError("room is missing; without one there must be a section control, that opens rooms.")
+        return
+    for name, template in control.get("templates", {}).items():
+        _check_template(template, f"control.templates.{name}")
+    for number, sink in enumerate(settled["sinks"]):
+        if sink["kind"] == "jsonl" and not sink.get("append", True):
+            raise ConfigError(f"sinks.{number}.append must be true with a section control: rooms share the file.")
+
+
+def _check_template(template: Section, where: str) -> None:
+    """A room whose missing keys are given when it is opened."""
+    kind, fields = split(ROOMS, template, where)
+    try:
+        model = option_model("room", kind)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    loose: dict[str, Any] = {
+        name: (field.annotation, None) for name, field in model.model_fields.items() if name not in fields
+    }
+    check(create_model(model.__name__, __base__=model, **loose), fields, where)
 
 
 def option_model(name: str, kind: str | None = None) -> type[BaseModel]:
     """The options of one section; `kind` for a section that chooses."""
     cls = load(TABLES[name], kind) if kind is not None else load({}, FIXED[name])
-    return options(cls, GIVEN)
+    return options(cls, GIVEN - {"room"} if name == "room" else GIVEN)
 
 
 def shipped(name: str) -> Path:
@@ -205,6 +241,7 @@ def json_schema() -> dict[str, Any]:
         elif "anyOf" in old:
             entry = {"anyOf": [entry, {"type": "null"}]}
         schema["properties"][name] = entry | ({"default": old["default"]} if "default" in old else {})
+    schema["anyOf"] = [{"required": ["room"]}, {"required": ["control"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Undertone configuration"}
 
 

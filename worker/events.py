@@ -189,6 +189,20 @@ class Gap:
     to_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class RoomInterrupted:
+    """The worker lost the room and is in it again since `at`; nothing that was said meanwhile was heard."""
+
+    type: ClassVar[str] = "room.interrupted.v1"
+    at: Seconds
+    seconds: Annotated[float, Field(ge=0)]
+    """From when the loss was noticed."""
+    reason: str
+    """The stable code of what happened, one of those in docs/rooms.md."""
+    attempts: Annotated[int, Field(ge=1)]
+    """How many times it tried to come back."""
+
+
 Event: TypeAlias = (
     SpeakerJoined
     | SpeakerLeft
@@ -204,6 +218,7 @@ Event: TypeAlias = (
     | RoomOpened
     | RoomClosed
     | Gap
+    | RoomInterrupted
 )
 
 EVENTS: tuple[type[Any], ...] = Event.__args__

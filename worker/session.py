@@ -15,6 +15,7 @@ from worker.events import (
     Event,
     Numbering,
     RoomClosed,
+    RoomInterrupted,
     RoomOpened,
     SpeakerJoined,
     SpeakerLeft,
@@ -302,7 +303,7 @@ class Session:
 
     async def _other(self, item: RoomItem) -> None:
         match item:
-            case SpeakerMuted() | SpeakerUnmuted():
+            case SpeakerMuted() | SpeakerUnmuted() | RoomInterrupted():
                 self.say(item)
             case ListenerJoined():
                 await self._listeners.welcome(item.listener, item.behind)

@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from worker.audio import RATE, AudioChunk, Samples
 from worker.audio.intake import Cut, Frame, Intake
 from worker.audio.windows import Window, Windows
 from worker.emotion import Emotion
-from worker.emotion.drift import DriftWatch
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
 from worker.events import EmotionUnavailable, Event, SpeechEnded
@@ -19,6 +18,12 @@ STOPPED_S = 0.6
 """Without any sound for this long an utterance is over: the sender is mute, or sends nothing in silence."""
 
 
+class Watch(Protocol):
+    """Is shown every window and what the engine said of it; see `worker.emotion.drift`."""
+
+    def push(self, window: Window, place: int, speaker: str, emotion: Emotion, engine: str) -> Sequence[Event]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
     """What all speakers share. Each call takes (sound, the speaker's state) and gives (answer, next state)."""
@@ -27,7 +32,7 @@ class Models:
     engine: Callable[[tuple[Samples, Any]], Awaitable[tuple[Emotion, Any]]] | None
     """None when no emotion is wanted."""
     engine_name: str
-    watch: DriftWatch | None = None
+    watch: Watch | None = None
 
 
 class Speaker:

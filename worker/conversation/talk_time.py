@@ -9,7 +9,7 @@ from worker.events import Event, SpeakerJoined, SpeechEnded, SpeechStarted, Talk
 class TalkTimes:
     """Seconds per speaker; where speech overlaps each speaker's counts. Those who leave keep what they have.
 
-    Speakers who are not analysed are left out: nothing is known about them, and 0 would be a claim.
+    Speakers who are not analysed are left out, until they agree: nothing is known about them, and 0 would be a claim.
     An utterance that goes on counts up to `settle_s` before now: by default its end is known at most 1.0 s after the
     fact (0.4 s of silence, or of sound that then stopped coming for 0.6 s). So no number is ever taken back; should an
     end be known later than that, the number stands still instead.
@@ -29,15 +29,19 @@ class TalkTimes:
     def push(self, event: Event) -> Iterable[Event]:
         match event:
             case SpeakerJoined(analysed=True):
-                self._past.setdefault(event.speaker, 0.0)
-                if self._ticks is None:
-                    self._ticks = self._reached(event.at)
-            case SpeechStarted() if event.speaker in self._past:
+                self._count(event)
+            case SpeechStarted():
+                self._count(event)  # whoever agreed only after they joined
                 self._open[event.speaker] = event.at
             case SpeechEnded() if event.speaker in self._past:
                 self._open.pop(event.speaker, None)
                 self._ended.append(event)
         return ()
+
+    def _count(self, event: SpeakerJoined | SpeechStarted) -> None:
+        self._past.setdefault(event.speaker, 0.0)
+        if self._ticks is None:
+            self._ticks = self._reached(event.at)
 
     def tick(self, at: float) -> Iterable[Event]:
         """One TalkTime for each whole `every_s` reached since the last one."""

@@ -110,14 +110,14 @@ def clipped(sound: Samples, share: float) -> Samples:
 def other_voice(table: Table, frames: int, random: np.random.Generator) -> Table:
     """`frames` of an `analyse` table from a random place, spoken by another voice at another pace over another line.
 
-    The vocal tract is up to 16 % longer or shorter (Jaitly and Hinton 2013), which is what men and women differ by; the
+    The vocal tract is up to 12 % longer or shorter (Jaitly and Hinton 2013), most of what men and women differ by. The
     pitch moves with it, the pace changes by up to 12 %, and the response by a smooth curve of some dB (after
     FilterAugment, Nam et al. 2022).
     """
     pace = random.uniform(0.88, 1.12) if random.random() < 0.5 else 1.0
     table = _stretch(table, frames, pace, random)
     if random.random() < 0.6:
-        table = _warp(table, float(np.exp(random.uniform(-0.15, 0.15))))
+        table = _warp(table, float(np.exp(random.uniform(-0.12, 0.12))))
     if random.random() < 0.6:
         knots = np.sort(random.uniform(0, BANDS, size=random.integers(2, 6)))
         curve = np.interp(np.arange(BANDS), knots, random.normal(0, 1.0, size=len(knots)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from worker.emotion import CLASSES
 from worker.emotion.features import BANDS, Table, normalise
 from worker.lab.augment import floored, masked, other_line, other_voice
-from worker.lab.corpora import Clip
+from worker.lab.corpora import NOT_SPEECH, OTHER, UNLABELLED, Clip
 from worker.lab.store import Store
 from worker.lab.targets import Array, Targets
 
@@ -18,7 +18,7 @@ SHORTEST, LONGEST = 98, 320
 STEP = 20
 """Crops differ by this many frames: kernels are made for each length anew, and few lengths are as good as many."""
 MIXUP = 0.3
-"""Alpha of the Beta distribution (Zhang et al. 2018); half of the batches are mixed."""
+"""Alpha of the Beta distribution (Zhang et al. 2018); a third of the batches is mixed."""
 REPEATS = 3
 """What two corpora have in common is what a third will have: the smaller one is shown more often than it would be."""
 GRAIN = 25
@@ -39,44 +39,54 @@ class Batch:
 
 
 def epoch_clips(clips: Sequence[Clip], chosen: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
-    """Every clip with a class once, those of a smaller corpus up to REPEATS times, and a third as many others."""
+    """Every clip with a class once, those of a smaller corpus up to REPEATS times; and beside them a sixth as many of
+    speech without a class and of what is not speech, lest whatever is new be taken for the latter."""
     corpora: dict[str, list[int]] = {}
     for i in chosen:
         if clips[i].emotion in CLASSES:
             corpora.setdefault(clips[i].corpus, []).append(i)
     most = max(map(len, corpora.values()), default=0)
     named = [i for mine in corpora.values() for i in mine * min(REPEATS, round(most / len(mine)))]
-    others = [i for i in chosen if clips[i].emotion not in CLASSES]
-    extra = random.permutation(np.array(others, np.int64))[: len(named) // 3]
-    return random.permutation(np.concatenate((named, extra)).astype(np.int64))
+    speech = [i for i in chosen if clips[i].emotion in (*OTHER, UNLABELLED)]
+    sounds = [i for i in chosen if clips[i].emotion == NOT_SPEECH]
+    extra = [random.permutation(np.array(each * REPEATS, np.int64))[: len(named) // 6] for each in (speech, sounds)]
+    return random.permutation(np.concatenate((named, *extra)).astype(np.int64))
 
 
 def epoch(
-    store: Store, goals: Targets, chosen: Sequence[int], size: int, random: np.random.Generator
+    store: Store, goals: Targets, chosen: Sequence[int], size: int, random: np.random.Generator, strength: float = 1.0
 ) -> Iterator[Batch]:
-    """Batches of `size`; one batch's clips are about as long as each other, so that its crop need not repeat them."""
+    """Batches of `size`; one batch's clips are about as long as each other, so that its crop need not repeat them.
+
+    `strength`, from 0 to 1, scales the chance of each change that makes the task harder.
+    """
     order = epoch_clips(store.clips, chosen, random)
     lengths = np.array([store.frames(i) for i in order]) * random.uniform(0.9, 1.1, size=len(order))
     order = order[np.argsort(lengths)]
     groups = [order[at : at + size] for at in range(0, len(order) - size // 2, size)]
     for place in random.permutation(len(groups)):
-        yield _batch(store, goals, groups[place], random)
+        yield _batch(store, goals, groups[place], random, strength)
 
 
-def _batch(store: Store, goals: Targets, group: NDArray[np.int64], random: np.random.Generator) -> Batch:
+def _batch(
+    store: Store, goals: Targets, group: NDArray[np.int64], random: np.random.Generator, strength: float
+) -> Batch:
     most = int(np.clip(np.percentile([store.frames(i) for i in group], 20), SHORTEST, LONGEST))
     frames = most if random.random() < 0.4 else int(random.integers(SHORTEST, most + 1))
     frames = SHORTEST + (frames - SHORTEST) // STEP * STEP
     views = random.integers(store.views, size=len(group))
     tables = [store.table(int(i), int(view)) for i, view in zip(group, views, strict=True)]
-    shown = np.stack([_heard(table, frames, random) for table in tables])
+    shown = np.stack([_heard(table, frames, random, strength) for table in tables])
     mine = take(goals, group)
-    return _mixed(shown, mine, random) if random.random() < 0.5 else Batch(shown, mine)
+    return _mixed(shown, mine, random) if random.random() < 0.35 * strength else Batch(shown, mine)
 
 
-def _heard(table: Table, frames: int, random: np.random.Generator) -> Table:
-    shown = normalise(other_line(other_voice(table, frames, random), random))
-    return masked(floored(shown, random) if random.random() < 0.5 else shown, random)
+def _heard(table: Table, frames: int, random: np.random.Generator, strength: float) -> Table:
+    chance = random.random(3) / max(strength, 1e-9)
+    table = other_voice(table, frames, random)
+    shown = normalise(other_line(table, random) if chance[0] < 0.7 else table)
+    shown = floored(shown, random) if chance[1] < 0.35 else shown
+    return masked(shown, random) if chance[2] < 1 else shown
 
 
 def take(goals: Targets, group: NDArray[np.int64] | Sequence[int]) -> Targets:

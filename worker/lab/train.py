@@ -22,6 +22,10 @@ from worker.lab.sound import seeded
 from worker.lab.store import Store
 from worker.lab.targets import Targets, targets
 
+EASY = 0.35
+"""Share of the epochs over which the task grows to its full difficulty (Bengio et al. 2009): set to it at once, the
+network stays for long with what is easiest, whether a voice is excited."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -71,7 +75,8 @@ def train(
         random = seeded("epoch", options.seed, run.epoch)
         torch.manual_seed(options.seed * 1000 + run.epoch)
         total, count = 0.0, 0
-        for batch in epoch(store, goals, chosen, options.batch, random):
+        strength = min(1.0, run.epoch / (EASY * options.epochs))
+        for batch in epoch(store, goals, chosen, options.batch, random, strength):
             total, count = total + run.learn(batch), count + 1
             step(count, run.steps)
         run.epoch, run.steps = run.epoch + 1, count

@@ -5,6 +5,7 @@ import errno
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,8 +36,6 @@ STOP_S = 2.0
 """Seconds that clients have to say goodbye."""
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; img-src 'self' data:; media-src 'self' blob:;"
-    " frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -47,6 +46,10 @@ NOTICE = (
     "(calm or lively; neutral, positive, tense or low). "
     "Audio is never stored. You may join without being analysed."
 )
+
+_ORIGIN = re.compile(r"wss?://[A-Za-z0-9.:\[\]-]+(?=/|\Z)")
+
+BEARER = "Send the token as 'Authorization: Bearer …'."
 
 SOCKET = web.RequestKey("socket", web.WebSocketResponse)
 """Where a request keeps its WebSocket, for whoever must close it."""
@@ -67,6 +70,7 @@ class Server:
 
     Without a token it listens on loopback only, and answers only to loopback's names, so that no web page elsewhere
     reaches it through a name of its own. `port` 0 takes a free one; `port` then says which, after `start`.
+    `janus_url` sends the page to a Janus, as browsers reach it; without it the page joins a room of the worker itself.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Server:
         token: str | None = None,
         pages: Path | None = None,
         notice: str = NOTICE,
+        janus_url: str = "",
+        janus_room: int | str = "",
     ) -> None:
         self.host, self.port, self.notice = host, port, notice
         self.ready = False
@@ -90,8 +96,11 @@ class Server:
         self._pages = pages or _packaged_pages()
         if self._pages is not None and not self._pages.is_dir():
             raise ConfigError(f"server.pages: the folder {self._pages} does not exist.")
+        self._janus = {"url": janus_url, "room": janus_room} if janus_url else None
+        self._headers = HEADERS | _policy(janus_url)
         self.metrics = Metrics()
         self._rooms: dict[str, dict[str, Handler]] = {}
+        self._routes: list[tuple[str, str, Handler]] = []
         self._sockets: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
 
@@ -105,6 +114,22 @@ class Server:
         verbs.pop(verb, None) if verb else verbs.clear()
         if not verbs:
             self._rooms.pop(room, None)
+
+    def serve(self, method: str, path: str, handler: Handler) -> None:
+        """Answer at one more path, once it is started; `handler` asks `authorise` first."""
+        self._routes.append((method, path, handler))
+
+    def authorise(self, request: web.Request) -> None:
+        """Let pass who has the token, where there is one, and no page from elsewhere. Raises the answer otherwise."""
+        if self._token is not None and not self._bears_token(request):
+            raise web.HTTPUnauthorized(text=BEARER)
+        origin = request.headers.get("Origin")
+        if origin is not None and _address(origin) != request.host.lower():
+            raise web.HTTPForbidden(text="A page from elsewhere may not ask here.")
+
+    def _bears_token(self, request: web.Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self._knows(token)
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address cannot be had."""
@@ -192,12 +217,14 @@ class Server:
 
     def app(self) -> web.Application:
         """All routes, for `start` and for tests."""
-        app = web.Application(middlewares=[self._answer_errors, self._guard])
-        app.on_response_prepare.append(_harden)
+        app = web.Application(middlewares=[self._answer_errors, self._guard], client_max_size=LARGEST_MESSAGE)
+        app.on_response_prepare.append(self._harden)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/v1/page", self._page)
+        for method, path, answer in self._routes:
+            app.router.add_route(method, path, answer)
         app.router.add_route("*", "/v1/rooms/{room}/{verb}", self._dispatch)
         app.router.add_get("/{path:.*}", self._file)
         return app
@@ -211,14 +238,14 @@ class Server:
         return web.json_response({"status": "not ready", "reason": self.reason}, status=503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if not self._loopback and not (scheme.lower() == "bearer" and self._knows(token)):
-            raise web.HTTPUnauthorized(text="Send the token as 'Authorization: Bearer …'.")
+        if not self._loopback and not self._bears_token(request):
+            raise web.HTTPUnauthorized(text=BEARER)
         return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _page(self, request: web.Request) -> web.Response:
         room = next(iter(self._rooms), None)
-        return web.json_response({"room": room, "token_needed": self._token is not None, "notice": self.notice})
+        said = {"room": room, "token_needed": self._token is not None, "notice": self.notice}
+        return web.json_response(said | ({"janus": self._janus} if self._janus else {}))
 
     async def _file(self, request: web.Request) -> web.FileResponse:
         path = request.match_info["path"] or "index.html"
@@ -242,6 +269,9 @@ class Server:
         finally:
             if (socket := request.get(SOCKET)) is not None:
                 self._sockets.discard(socket)
+
+    async def _harden(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(self._headers)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -279,8 +309,19 @@ async def _say(request: web.Request, status: int, sentence: str) -> web.StreamRe
     return web.json_response({"error": sentence}, status=status)
 
 
-async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+def _policy(janus_url: str) -> dict[str, str]:
+    """Pages may connect to the worker and, where there is one, to their Janus. Raises ConfigError."""
+    janus = _ORIGIN.match(janus_url)
+    if janus_url and janus is None:
+        raise ConfigError(
+            "server.janus_url must be the address of Janus' WebSocket: ws://host:8188 or wss://host/path."
+        )
+    connect = f"'self' {janus[0]}" if janus else "'self'"
+    policy = (
+        f"default-src 'self'; connect-src {connect}; img-src 'self' data:; media-src 'self' blob:;"
+        " frame-ancestors 'none'; base-uri 'none'"
+    )
+    return {"Content-Security-Policy": policy}
 
 
 def _packaged_pages() -> Path | None:

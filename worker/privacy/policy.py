@@ -13,16 +13,17 @@ class Consent:
     """Nobody is heard who has not agreed; who withdraws is heard no more from that moment on."""
 
     def __init__(self) -> None:
-        self._agreed: set[str] = set()
+        self._answers: dict[str, bool] = {}
 
     def record(self, speaker: str, agreed: bool) -> None:
-        if agreed:
-            self._agreed.add(speaker)
-        else:
-            self._agreed.discard(speaker)
+        self._answers[speaker] = agreed
+
+    def decided(self, speaker: str) -> bool:
+        """Whether this speaker has answered, yes or no."""
+        return speaker in self._answers
 
     def may_hear(self, speaker: str) -> bool:
-        return speaker in self._agreed
+        return self._answers.get(speaker, False)
 
 
 class Recorded:

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from worker.audio import AudioChunk
-from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.events import RoomInterrupted, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 
 ROOMS = {
     "embedded": "worker.rooms.embedded:EmbeddedRoom",
+    "janus": "worker.rooms.janus.room:JanusRoom",
     "replay": "worker.rooms.replay:ReplayRoom",
 }
 
@@ -30,7 +31,9 @@ class ListenerJoined:
     """True when this listener was here before and messages to it were dropped."""
 
 
-RoomItem: TypeAlias = SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmuted | AudioChunk | Tick | ListenerJoined
+RoomItem: TypeAlias = (
+    SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmuted | AudioChunk | Tick | ListenerJoined | RoomInterrupted
+)
 
 
 class Room(Protocol):

@@ -17,7 +17,7 @@ class Exchange:
     for a participant.
     """
 
-    def __init__(self, aside: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(self, aside: Callable[[Coroutine[Any, Any, None]], object]) -> None:
         self.here: dict[str, Participant] = {}
         """Everyone who was let in, by speaker; one that replaced another has its place."""
         self._aside = aside

@@ -12,10 +12,11 @@ class Tasks:
         self.running: set[asyncio.Task[None]] = set()
         self._failed = failed
 
-    def __call__(self, work: Coroutine[Any, Any, None]) -> None:
+    def __call__(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self.running.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.running.discard(task)

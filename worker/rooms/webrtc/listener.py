@@ -3,13 +3,13 @@
 import asyncio
 import re
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiortc import RTCSessionDescription
+from aiortc import RTCIceServer, RTCSessionDescription
 
 from worker.audio import AudioChunk
 from worker.audio.ear import UNHEARD, Ear
@@ -62,8 +62,9 @@ class Listener:
         path: Path = "own",
         gated: bool = True,
         may_hear: Callable[[str], bool] = lambda _: True,
+        servers: Sequence[RTCIceServer] = (),
     ) -> None:
-        self.pc = new_connection()
+        self.pc = new_connection(servers)
         self.transport = Transport()
         self.ears: dict[str, Hearing] = {}
         """By mid, of the lines that are heard."""
@@ -72,6 +73,8 @@ class Listener:
         self._routes: dict[str, Route] = {}
         self._speakers: dict[str, str] = {}
         self._complaints: defaultdict[str, Complaint] = defaultdict(Complaint)
+        self._gone: Counter[str] = Counter()
+        """What became of the packets of lines that are heard no more."""
         self._ice: set[str] = set()
         self._negotiating = asyncio.Lock()
 
@@ -148,7 +151,21 @@ class Listener:
         self._speakers.pop(mid, None)
         self._complaints.pop(mid, None)
         if (ear := self.ears.pop(mid, None)) is not None:
+            self._gone.update(ear.counts)
             ear.close()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the packets of all lines so far, by fate; they never fall."""
+        counts = Counter(self._gone)
+        for ear in self.ears.values():
+            counts.update(ear.counts)
+        return counts
+
+    def received(self, mid: str) -> int:
+        """Packets that have come of the stream that a line carries now, heard or not."""
+        route = self._routes.get(mid)
+        return route.arrivals.received if route is not None and route.arrivals is not None else 0
 
     def _take(self, mid: str, header: RtpHeader, data: bytes, now: float) -> None:
         ear = self.ears.get(mid)

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import (
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
@@ -186,10 +186,10 @@ class Peer:
         await asyncio.shield(self.pc.close())
 
 
-def new_connection() -> RTCPeerConnection:
-    """One transport for all lines, and no server of anybody's: by default aiortc asks a public one for our address."""
+def new_connection(servers: Sequence[RTCIceServer] = ()) -> RTCPeerConnection:
+    """One transport for all lines, and no servers but those given: by default aiortc asks a public one."""
     prepare()
-    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    return RTCPeerConnection(RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 
 def audio_level_id(transceiver: Any) -> int | None:

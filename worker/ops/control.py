@@ -1,0 +1,218 @@
+"""The control API: who has the token opens and closes rooms, at addresses that the operator allows."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Annotated, Any, Protocol
+
+from aiohttp import web
+from pydantic import Field
+
+from worker.errors import ConfigError, RoomError
+from worker.ops.allowed import Allowed
+from worker.ops.http import Handler
+from worker.ops.openapi import document
+
+STATUS = {"no_such_room": 404, "no_such_speaker": 404, "name_taken": 409, "full": 503}
+"""What is answered for the codes of errors; 503 for all others."""
+NAMED = ("env:", "file:")
+"""How a configuration names secrets; they are the operator's alone."""
+
+
+class Server(Protocol):
+    """The worker's HTTP server."""
+
+    def serve(self, method: str, path: str, handler: Handler) -> None: ...
+
+    def authorise(self, request: web.Request) -> None: ...
+
+
+class Rooms(Protocol):
+    """All rooms of this process."""
+
+    def __len__(self) -> int:
+        """How many are open."""
+        ...
+
+    def kinds(self) -> Mapping[str, Mapping[str, Any]]:
+        """What may be asked for by anyone, with the JSON Schema of its section."""
+        ...
+
+    def settle(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """The section with all defaults. Raises ConfigError."""
+        ...
+
+    async def open(self, section: Mapping[str, Any]) -> str:
+        """The id of the new room. Raises ConfigError, or RoomError with the code `name_taken`."""
+        ...
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What may be told of each room; no settings."""
+        ...
+
+    async def leave(self, room: str) -> None:
+        """Raises RoomError with the code `no_such_room`."""
+        ...
+
+    def consent(self, room: str, speaker: str, analysed: bool) -> None:
+        """Raises RoomError with the code `no_such_room` or `no_such_speaker`."""
+        ...
+
+
+class Control:
+    """Serves `/v1/rooms` and below, and `/v1/openapi.json`.
+
+    A caller names a kind of room and its settings, or a template and the settings that it leaves open. What the
+    operator alone may do is refused: other classes, recordings, secrets by name, addresses that `allow` does not admit.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        rooms: Rooms,
+        allow: tuple[str, ...] = (),
+        largest: Annotated[int, Field(ge=1, le=1000)] = 20,
+        templates: Mapping[str, dict[str, Any]] = {},
+    ) -> None:
+        self._server, self._rooms = server, rooms
+        self._allowed, self._largest, self._templates = Allowed(allow), largest, templates
+        for method, path, handler in (
+            ("POST", "/v1/rooms", self._join),
+            ("GET", "/v1/rooms", self._list),
+            ("GET", "/v1/rooms/{id}", self._show),
+            ("DELETE", "/v1/rooms/{id}", self._leave),
+            ("PUT", "/v1/rooms/{id}/consent", self._consent),
+            ("GET", "/v1/openapi.json", self._openapi),
+        ):
+            server.serve(method, path, self._guarded(handler))
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raises ConfigError for a pattern that is none."""
+        Allowed(options["allow"])
+
+    def _guarded(self, handler: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._server.authorise(request)
+            try:
+                return await handler(request)
+            except ConfigError as error:
+                return _refusal(422, str(error), error.code)
+            except RoomError as error:
+                return _refusal(STATUS.get(error.code, 503), str(error), error.code)
+
+        return handle
+
+    async def _join(self, request: web.Request) -> web.Response:
+        section = self._section(await _object(request))
+        if len(self._rooms) >= self._largest:
+            raise RoomError(f"This worker holds {self._largest} rooms: ask another, or leave one.", "full")
+        room = await self._rooms.open(section)
+        return web.json_response(self._one(room), status=201, headers={"Location": f"/v1/rooms/{room}"})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        rooms = self._rooms.describe()
+        return web.json_response({"rooms": rooms, "largest": self._largest, "templates": sorted(self._templates)})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return web.json_response(self._one(request.match_info["id"]))
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        await self._rooms.leave(request.match_info["id"])
+        return web.Response(status=204)
+
+    async def _consent(self, request: web.Request) -> web.Response:
+        match await _object(request):
+            case {"speaker": str(speaker), "analysed": bool(analysed), **rest} if not rest:
+                self._rooms.consent(request.match_info["id"], speaker, analysed)
+                return web.Response(status=204)
+        raise ConfigError('send {"speaker": "…", "analysed": true or false}.')
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(document(self._rooms.kinds()))
+
+    def _one(self, room: str) -> dict[str, Any]:
+        for one in self._rooms.describe():
+            if one["id"] == room:
+                return one
+        raise RoomError("There is no such room.", "no_such_room")
+
+    # -- what may be asked for ------------------------------------------------------------------------------------
+
+    def _section(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole section of the room that is asked for, checked. Raises ConfigError."""
+        match body:
+            case {"room": dict(given), **rest} if not rest:
+                kinds = sorted(self._rooms.kinds())
+                if given.get("kind") not in kinds:
+                    raise ConfigError(f"room.kind must be one of {', '.join(kinds)}; others need a template.")
+                section = given
+            case {"template": str(name), **rest} if rest.keys() <= {"fields"} and isinstance(
+                given := rest.get("fields", {}), dict
+            ):
+                section = self._filled(name, given)
+            case _:
+                raise ConfigError('send {"room": {"kind": …}} or {"template": "…", "fields": {…}}.')
+        for key, value in _leaves(given):
+            self._check_given(key, value)
+        settled = self._rooms.settle(section)
+        if "url" in settled and not self._allowed.admits(str(settled["url"])):
+            raise ConfigError("room.url is not among the addresses of control.allow.")
+        return section
+
+    def _filled(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        template = self._templates.get(name)
+        if template is None:
+            raise ConfigError(f"there is no such template: use one of {', '.join(sorted(self._templates)) or 'none'}.")
+        if taken := sorted(template.keys() & given.keys()):
+            raise ConfigError(f"the template settles {', '.join(taken)}: leave that out.")
+        return {**template, **given}
+
+    def _check_given(self, key: str, value: Any) -> None:
+        if key.endswith("_url"):
+            raise ConfigError("addresses other than room.url belong in a template of the worker's configuration.")
+        if isinstance(value, str) and value.startswith(NAMED):
+            raise ConfigError("env: and file: belong in a template of the worker's configuration.")
+        if isinstance(value, str) and "://" in value and not self._allowed.admits(value):
+            raise ConfigError("an address is not among those of control.allow.")
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    """The JSON object that was sent. Pages elsewhere can't send this type unasked. Raises ConfigError."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Send JSON, with the type application/json.")
+    try:
+        value = json.loads(await request.read(), parse_constant=_no_number, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError):
+        raise ConfigError("what was sent is not JSON.") from None
+    if not isinstance(value, dict):
+        raise ConfigError("what was sent is not a JSON object.")
+    return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two equal keys readers take different ones."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key stands twice")
+    return fields
+
+
+def _leaves(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every key and value, however deep; what stands in a list has the list's key."""
+    waiting: list[tuple[str, Any]] = list(given.items())
+    while waiting:
+        key, value = waiting.pop()
+        yield key, value
+        if isinstance(value, dict):
+            waiting += value.items()
+            waiting += [(key, name) for name in value]
+        elif isinstance(value, list):
+            waiting += [(key, part) for part in value]
+
+
+def _refusal(status: int, sentence: str, code: str) -> web.Response:
+    return web.json_response({"error": sentence, "code": code}, status=status)

@@ -1,0 +1,142 @@
+"""The control API as an OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from worker import __version__
+
+Document = dict[str, Any]
+
+TEXT: Document = {"type": "string"}
+STATES = ["joining", "open", "interrupted", "leaving", "ended", "failed"]
+SPEAKER: Document = {
+    "type": "object",
+    "properties": {
+        "name": {**TEXT, "description": "The display name; personal data."},
+        "present": {"type": "boolean"},
+        "analysed": {"type": "boolean", "description": "Whether this person agreed to be heard, as far as is known."},
+    },
+    "required": ["name", "present", "analysed"],
+}
+ROOM: Document = {
+    "type": "object",
+    "properties": {
+        "id": {**TEXT, "description": "Of this room in this worker; a room that is opened anew has another one."},
+        "name": {**TEXT, "description": "As it stands in events."},
+        "kind": TEXT,
+        "state": {"enum": STATES},
+        "reason": {"type": ["string", "null"], "description": "The code of what failed or interrupted it last."},
+        "started": {**TEXT, "format": "date-time"},
+        "interruptions": {"type": "integer", "minimum": 0},
+        "speakers": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Speaker"}},
+    },
+    "required": ["id", "name", "kind", "state", "reason", "started", "interruptions", "speakers"],
+}
+LIST: Document = {
+    "type": "object",
+    "properties": {
+        "rooms": {"type": "array", "items": {"$ref": "#/components/schemas/Room"}},
+        "largest": {"type": "integer", "description": "How many rooms this worker opens."},
+        "templates": {"type": "array", "items": TEXT},
+    },
+    "required": ["rooms", "largest", "templates"],
+}
+CONSENT: Document = {
+    "type": "object",
+    "properties": {"speaker": TEXT, "analysed": {"type": "boolean"}},
+    "required": ["speaker", "analysed"],
+    "additionalProperties": False,
+}
+ERROR: Document = {
+    "type": "object",
+    "properties": {"error": {**TEXT, "description": "One sentence that says what to do."}, "code": TEXT},
+    "required": ["error"],
+}
+REFUSALS = {
+    "401": "The token is missing or wrong.",
+    "403": "A page from elsewhere asked.",
+    "404": "There is no such room or speaker.",
+    "409": "A room of this name is open.",
+    "413": "What was sent is too large.",
+    "415": "What was sent is not of the type application/json.",
+    "422": "What was sent can't be done; the sentence says why.",
+    "503": "This worker holds as many rooms as it may, or is stopping.",
+}
+
+
+def document(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
+    """`kinds` are the JSON Schemas of the rooms that may be asked for, by kind, with definitions inside."""
+    room = {"name": "id", "in": "path", "required": True, "schema": TEXT}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Undertone control API", "version": __version__, "license": {"name": "Apache-2.0"}},
+        "security": [{"token": []}],
+        "paths": {
+            "/v1/rooms": {
+                "get": _verb("listRooms", "Rooms, those that ended last included.", "200", "Rooms"),
+                "post": _verb("joinRoom", "Join or open a room.", "201", "Room", "Join", "409", "503"),
+            },
+            "/v1/rooms/{id}": {
+                "parameters": [room],
+                "get": _verb("showRoom", "One room.", "200", "Room", None, "404"),
+                "delete": _verb("leaveRoom", "Leave a room, and forget it.", "204", None, None, "404"),
+            },
+            "/v1/rooms/{id}/consent": {
+                "parameters": [room],
+                "put": _verb("setConsent", "Say whether a speaker is heard.", "204", None, "Consent", "404"),
+            },
+            "/v1/openapi.json": {"get": _verb("showDocument", "This document.", "200", "Document")},
+        },
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {status: _response(text, "Error") for status, text in REFUSALS.items()},
+            "schemas": {
+                "Room": ROOM,
+                "Rooms": LIST,
+                "Speaker": SPEAKER,
+                "Join": _join(kinds),
+                "Consent": CONSENT,
+                "Error": ERROR,
+                "Document": {"type": "object"},
+            },
+        },
+    }
+
+
+def _join(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
+    template = {"template": TEXT, "fields": {"type": "object", "description": "What the template leaves open."}}
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"room": {"oneOf": [dict(schema) for schema in kinds.values()]}},
+                "required": ["room"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": template,
+                "required": ["template"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+
+
+def _verb(name: str, summary: str, status: str, answer: str | None, body: str | None = None, *errors: str) -> Document:
+    refused = ["401", "403", *(["413", "415", "422"] if body else []), *errors]
+    said = {one: {"$ref": f"#/components/responses/{one}"} for one in sorted(refused)}
+    verb: Document = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {status: _response("Done.", answer), **said},
+    }
+    return verb | ({"requestBody": {"required": True, **_content(body)}} if body else {})
+
+
+def _response(text: str, schema: str | None) -> Document:
+    return {"description": text, **(_content(schema) if schema else {})}
+
+
+def _content(schema: str) -> Document:
+    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}

@@ -1,0 +1,69 @@
+"""Hands every event of a room to every sink, each with a queue of its own."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from worker.events import Envelope
+from worker.sinks import Sink
+from worker.sinks.delivery import Outlet
+from worker.sinks.snapshot import Snapshot
+
+CROWDED = 200
+"""Events waiting for one sink from which on a recording waits for it."""
+SETTLE_S = 10.0
+
+
+class Fanout:
+    """Keeps the snapshot and hands every event to every sink's own queue."""
+
+    def __init__(self, snapshot: Snapshot, sinks: Sequence[Sink]) -> None:
+        self._snapshot = snapshot
+        self._sinks = sinks
+        self._outlets = [Outlet(sink) for sink in sinks]
+
+    @property
+    def delivered(self) -> dict[str, float]:
+        """Events that were taken, by sink."""
+        return _summed((outlet.name, outlet.delivered) for outlet in self._outlets)
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """Events that were dropped or refused, by sink."""
+        return _summed((outlet.name, outlet.lost) for outlet in self._outlets)
+
+    def put(self, envelope: Envelope) -> None:
+        self._snapshot.fold(envelope)
+        for outlet in self._outlets:
+            outlet.put(envelope)
+
+    async def welcome(self, listener: str, behind: bool) -> None:
+        for sink in self._sinks:
+            if (greet := getattr(sink, "welcome", None)) is not None:
+                await greet(listener, behind)
+
+    async def settle(self) -> None:
+        """Wait until every sink has caught up; a sink that stands still is waited for no longer than `SETTLE_S`."""
+        if not any(outlet.waiting > CROWDED for outlet in self._outlets):
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                for outlet in self._outlets:
+                    await outlet.caught_up()
+
+    async def close(self, within_s: float) -> int:
+        """Flush every sink at once; returns how many events were left over. Raises what broke a sink, after all."""
+        closing = (outlet.close(within_s) for outlet in self._outlets)
+        results = await asyncio.gather(*closing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if isinstance(result, int))
+
+
+def _summed(counts: Iterable[tuple[str, int]]) -> dict[str, float]:
+    """By name; several sinks may be of one kind."""
+    sums: dict[str, float] = {}
+    for name, count in counts:
+        sums[name] = sums.get(name, 0) + count
+    return sums
