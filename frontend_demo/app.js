@@ -2,7 +2,8 @@
 
 import { Announcer } from "./announcer.js";
 import { openEntrance, reopenEntrance } from "./entrance.js";
-import { empty, fold, silenced, stranger } from "./events.js";
+import { empty, fold, silenced } from "./events.js";
+import { JanusRoom } from "./janus/room.js";
 import { NONE, capture, stop } from "./media.js";
 import { $, write, writeTexts } from "./page.js";
 import { Room } from "./room.js";
@@ -10,7 +11,7 @@ import { strings } from "./strings.js";
 import { Tile } from "./tile.js";
 
 const MISSED_SHOWN_S = 20;
-const FINAL = ["gaveUp", "elsewhere", "refused"];
+const FINAL = ["gaveUp", "elsewhere", "refused", "consent"];
 
 const tiles = new Map();
 const announcer = new Announcer($("said"));
@@ -43,18 +44,24 @@ async function open() {
 }
 
 function enter(choices, stream, problem) {
-  const url = new URL(`./v1/rooms/${encodeURIComponent(page.room)}/join`, location.href);
-  url.protocol = url.protocol.replace("http", "ws");
   const heard = stream.getAudioTracks().length > 0;
   const seen = stream.getVideoTracks().length > 0;
   trouble = problem ? strings.status[problem] : "";
-  room = new Room(url, { ...choices, muted: !heard }, stream, { status, welcome, participants: arrange, media: attach, message: hear });
+  const hello = { ...choices, muted: !heard };
+  const on = { status, welcome, participants: arrange, media: attach, message: hear, listener: announce };
+  room = page.janus ? new JanusRoom(page, hello, stream, on) : new Room(address(), hello, stream, on);
   $("banner-detail").textContent = choices.analysed ? strings.banner.on : strings.banner.off;
   press("mute", !heard, heard ? strings.controls.mute : strings.controls.noMicrophone, !heard);
   press("hide", !seen, seen ? strings.controls.hide : strings.controls.noCamera, !seen);
   $("room").hidden = false;
   $("room").focus();
   room.connect();
+}
+
+function address() {
+  const url = new URL(`./v1/rooms/${encodeURIComponent(page.room)}/join`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url;
 }
 
 function exit(words, field = "name", wrong = false) {
@@ -83,6 +90,12 @@ function arrange(list) {
 
 function attach(tracks) {
   media = tracks;
+  draw();
+}
+
+/** Says who analyses the room, where that is somebody who comes and goes. */
+function announce(name) {
+  write($("listener"), name === null ? strings.banner.nobody : strings.banner.listener(name));
   draw();
 }
 
@@ -119,7 +132,7 @@ function draw() {
     const tile = tiles.get(speaker) ?? add(participant, own);
     const tracks = own ? { video: room.stream.getVideoTracks()[0] } : (media.get(speaker) ?? {});
     tile.media(tracks).catch(() => ($("sound").hidden = false));
-    tile.update(participant, state.speakers[speaker] ?? stranger, state.at);
+    tile.update(...room.view(participant, state), state.at);
   }
   const missed = state.missedAt !== null && state.at - state.missedAt < MISSED_SHOWN_S;
   write($("missed"), missed ? strings.status.missed : "");

@@ -1,5 +1,7 @@
 /** One stay in a room: signalling, the peer connection, and coming back after a loss. */
 
+import { stranger } from "./events.js";
+
 const GATHERING_MS = 2000;
 const PAUSES_MS = [1000, 2000, 4000, 8000];
 const FINAL = { 4400: "refused", 4401: "token", 4409: "elsewhere" };
@@ -57,6 +59,11 @@ export class Room {
     }
     if (track) this.stream.addTrack(track);
     await this.#sender("video")?.replaceTrack(track);
+  }
+
+  /** A participant and what is known of their voice. */
+  view(participant, { speakers }) {
+    return [participant, speakers[participant.speaker] ?? stranger];
   }
 
   #sender(kind) {
@@ -157,7 +164,8 @@ export class Room {
   }
 }
 
-function gathered(pc) {
+/** Until all addresses of a connection are known, or it has taken long enough. */
+export function gathered(pc) {
   return new Promise((resolve) => {
     const done = () => pc.iceGatheringState === "complete" && resolve();
     pc.addEventListener("icegatheringstatechange", done);

@@ -45,6 +45,8 @@ export const strings = {
     text: "This room is being analysed",
     on: "Talk time and the sound of each voice. Audio is never stored.",
     off: "Your own voice is not. Audio is never stored.",
+    listener: (name) => `By “${name}”.`,
+    nobody: "At present nobody listens, so nothing is analysed.",
   },
 
   controls: {
@@ -108,6 +110,7 @@ export const strings = {
     closing: "The room is closing. Trying to come back…",
     elsewhere: "You opened this room in another tab, so this one stopped.",
     token: "The access token was not accepted.",
+    consent: "Your choice could not be told to the worker, so you were taken out of the room.",
     refused: "The room refused this page. Reload it and join again.",
     left: "You left the room.",
     noRoom: "No room is open here. Start the worker with a room that people can join, then reload this page.",

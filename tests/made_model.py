@@ -13,7 +13,7 @@ ABOUT = {
     "classes": CLASSES,
     "features": RECIPE,
     "temperature": {"1.0": 2.0, "3.0": 1.0},
-    "speech": {"threshold": 0.5},
+    "speech": {"threshold": {"1.0": 0.5, "3.0": 0.5}},
 }
 
 

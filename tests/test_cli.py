@@ -89,7 +89,7 @@ def test_a_valid_configuration_is_said_to_be_valid(tmp_path):
     path.write_text("room: {kind: embedded}\nsinks: [{kind: redis, url: 'redis://:hunter2@host'}]\n")
     done = invoke("config", "check", path)
     assert done.exit_code == 0
-    assert "is valid. Room: embedded. Emotion engine: prosody. Sinks: redis." in done.stdout
+    assert "is valid. Room: embedded. Emotion engine: onnx. Sinks: redis." in done.stdout
     assert "hunter2" not in done.output
 
 

@@ -34,14 +34,14 @@ def test_every_shipped_file_is_valid_in_the_order_of_the_flow(path):
 
 
 def test_there_are_shipped_files():
-    assert {"demo.yaml", "production.yaml", "replay.yaml"} <= {path.name for path in CONFIGS}
+    assert {"demo.yaml", "janus.yaml", "production.yaml", "replay.yaml"} <= {path.name for path in CONFIGS}
     assert shipped("demo.yaml").is_file()
 
 
 def test_a_small_file_gets_every_default(load):
     settings = load(SMALL)
     assert settings.vad == {"kind": "silero"}
-    assert settings.emotion == {"kind": "prosody"}
+    assert settings.emotion == {"kind": "onnx"}
     assert settings.conversation == [{"kind": "talk_time"}]
     assert (settings.sinks, settings.server, settings.drain_s) == ([], {}, 10.0)
     assert settings.control is None

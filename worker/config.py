@@ -68,7 +68,7 @@ class Settings(BaseModel):
     vad: Section = Field({"kind": "silero"}, repr=False)
     segmenter: Section = Field({}, repr=False)
     windows: Section = Field({}, repr=False)
-    emotion: Section | None = Field({"kind": "prosody"}, repr=False)
+    emotion: Section | None = Field({"kind": "onnx"}, repr=False)
     smoothing: Section = Field({}, repr=False)
     drift: Section = Field({}, repr=False)
     conversation: list[Section] = Field([{"kind": "talk_time"}], repr=False)

@@ -52,9 +52,8 @@ class Model:
             self._session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
             held = self._session.get_modelmeta().custom_metadata_map
             self.about: Mapping[str, Any] = {key: json.loads(value) for key, value in held.items()}
-            warmth = sorted((float(key), float(value)) for key, value in self.about["temperature"].items())
-            self._lengths, self._warmth = np.array(warmth).T
-            self._threshold = float(self.about["speech"]["threshold"])
+            self._warmth = _by_seconds(self.about["temperature"])
+            self._threshold = _by_seconds(self.about["speech"]["threshold"])
             known, recipe = tuple(self.about["classes"]), self.about["features"]
         except Exception as error:  # onnxruntime has an exception of its own for each kind of damage
             raise ConfigError(
@@ -74,10 +73,11 @@ class Model:
             shown = np.stack([tables[i] for i in members])
             outputs[members] = self._session.run(None, {"shown": shown})[0]
         seconds = [len(window) / RATE for window in windows]
-        logits = outputs[:, : len(CLASSES)] / np.interp(seconds, self._lengths, self._warmth)[:, np.newaxis]
+        logits = outputs[:, : len(CLASSES)] / np.interp(seconds, *self._warmth)[:, np.newaxis]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
         speech = 1 / (1 + np.exp(-outputs[:, -1]))
-        return Answers(odds / odds.sum(axis=1, keepdims=True), outputs[:, AFFECT], speech, speech >= self._threshold)
+        heard = speech >= np.interp(seconds, *self._threshold)
+        return Answers(odds / odds.sum(axis=1, keepdims=True), outputs[:, AFFECT], speech, heard)
 
     def _answers(self) -> bool:
         """Whether the graph takes and gives what it should, and numbers come out."""
@@ -100,6 +100,12 @@ def _content(path: Path) -> bytes:
     if len(content) > LARGEST:
         raise ConfigError(f"{path} is larger than {LARGEST // 1_000_000} MB: this is no model of Undertone.")
     return content
+
+
+def _by_seconds(values: Mapping[str, float]) -> tuple[Values, Values]:
+    """Window lengths in seconds and their values, to interpolate between; ValueError where there are none."""
+    seconds, numbers = zip(*sorted((float(key), float(value)) for key, value in values.items()), strict=True)
+    return np.array(seconds), np.array(numbers)
 
 
 def _by_length(tables: Sequence[Table]) -> list[list[int]]:

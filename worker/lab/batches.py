@@ -17,6 +17,8 @@ SHORTEST, LONGEST = 98, 320
 """Frames of a crop: windows of 1 to 3.2 s are what the worker hears."""
 STEP = 20
 """Crops differ by this many frames: kernels are made for each length anew, and few lengths are as good as many."""
+SHORT = 0.35
+"""Share of the batches whose windows are short, as a first one is: they are the hardest, and need most practice."""
 MIXUP = 0.3
 """Alpha of the Beta distribution (Zhang et al. 2018); a third of the batches is mixed."""
 REPEATS = 3
@@ -72,7 +74,8 @@ def _batch(
     store: Store, goals: Targets, group: NDArray[np.int64], random: np.random.Generator, strength: float
 ) -> Batch:
     most = int(np.clip(np.percentile([store.frames(i) for i in group], 20), SHORTEST, LONGEST))
-    frames = most if random.random() < 0.4 else int(random.integers(SHORTEST, most + 1))
+    longest = most if random.random() > SHORT else min(most, SHORTEST + 2 * STEP)
+    frames = longest if random.random() < 0.4 else int(random.integers(SHORTEST, longest + 1))
     frames = SHORTEST + (frames - SHORTEST) // STEP * STEP
     views = random.integers(store.views, size=len(group))
     tables = [store.table(int(i), int(view)) for i, view in zip(group, views, strict=True)]

@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 from worker.emotion import CLASSES
 from worker.errors import ConfigError
 from worker.lab import metrics
-from worker.lab.corpora import NOT_SPEECH, OTHER, Clip
+from worker.lab.corpora import NOT_SPEECH, OTHER, UNLABELLED, Clip
 
 Outputs = NDArray[np.float32]
 Ask = Callable[[Sequence[int], float, int], Outputs]
 """Indices of clips, the seconds of their speech and a view, to the model's outputs."""
 
 LENGTHS_S = (1.0, 1.5, 2.0, 3.0)
-HEARD = 0.97
-"""Share of speech windows that must count as speech; the threshold is as strict as this allows."""
+HEARD, PASSED = 0.97, 0.05
+"""The threshold for speech is as strict as it must be to let this share of other sounds pass, as long as that leaves so
+much of the speech: what is stricter than needed takes voices unlike those it knows for noise."""
 
 
 def calibrate(clips: Sequence[Clip], dev: Sequence[int], ask: Ask, views: int) -> dict[str, Any]:
-    """Temperatures by window length and the speech threshold, with the figures they give, fit for JSON.
+    """Temperatures and speech thresholds by window length, with the figures they give, fit for JSON.
 
     Temperatures are those of all views together, since noisy lines are what a model is too sure of; the figures are
     those of the clips as they are.
@@ -47,20 +48,22 @@ def calibrate(clips: Sequence[Clip], dev: Sequence[int], ask: Ask, views: int) -
     return {"temperature": temperatures, "speech": _speech(clips, dev, ask), "development": figures}
 
 
-def _speech(clips: Sequence[Clip], dev: Sequence[int], ask: Ask) -> dict[str, float]:
-    speech = [i for i in dev if clips[i].emotion in (*CLASSES, *OTHER)]
+def _speech(clips: Sequence[Clip], dev: Sequence[int], ask: Ask) -> dict[str, Any]:
+    """By window length: the threshold, and what it lets through of what is not speech."""
+    speech = [i for i in dev if clips[i].emotion in (*CLASSES, *OTHER, UNLABELLED)]
     other = [i for i in dev if clips[i].emotion == NOT_SPEECH]
-    heard = _probability(np.concatenate([ask(speech, seconds, 0)[:, -1] for seconds in (1.0, 2.0)]))
-    threshold = float(np.quantile(heard, 1 - HEARD))
-    if not other:
-        return {"threshold": threshold, "heard": HEARD}
-    noise = _probability(np.concatenate([ask(other, seconds, 0)[:, -1] for seconds in (1.0, 2.0)]))
-    return {
-        "threshold": threshold,
-        "heard": HEARD,
-        "mistaken": float(np.mean(noise >= threshold)),
-        "auroc": metrics.auroc(heard, noise),
-    }
+    found: dict[str, Any] = {"threshold": {}, "heard": {}, "mistaken": {}, "auroc": {}}
+    for seconds in LENGTHS_S:
+        heard, length = _probability(ask(speech, seconds, 0)[:, -1]), str(seconds)
+        threshold = float(np.quantile(heard, 1 - HEARD))
+        found["threshold"][length] = threshold
+        if other:
+            noise = _probability(ask(other, seconds, 0)[:, -1])
+            found["threshold"][length] = min(threshold, float(np.quantile(noise, 1 - PASSED)))
+            found["heard"][length] = float(np.mean(heard >= found["threshold"][length]))
+            found["mistaken"][length] = float(np.mean(noise >= found["threshold"][length]))
+            found["auroc"][length] = metrics.auroc(heard, noise)
+    return found
 
 
 def _probability(logit: Outputs) -> NDArray[np.float64]:

@@ -20,9 +20,20 @@ languages that are not in the tables. Valence and arousal are derived from class
 """
 
 
-def card(about: Mapping[str, Any], digest: str, judged: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown from a model's metadata, its SHA-256, and results of `undertone lab evaluate`."""
-    training = about["training"]
+SOURCES = {
+    "crema_d": "Cao, Cooper, Keutmann, Gur, Nenkova and Verma 2014",
+    "emodb": "Burkhardt, Paeschke, Rolfes, Sendlmeier and Weiss 2005",
+    "speech_librispeech_mini": "LibriSpeech; Panayotov, Chen, Povey and Khudanpur 2015",
+    "speech_ami_extracts": "AMI Meeting Corpus; Carletta et al. 2005",
+    "noise_esc10": "ESC-10; Piczak 2015, from authors on freesound.org",
+    "made": "sounds made for this purpose by `worker/lab/nonspeech.py`",
+}
+"""Whom to thank for a corpus that a model learned from."""
+
+
+def card(about: Mapping[str, Any], digest: str, judged: Sequence[Mapping[str, Any]], note: str = "") -> str:
+    """Markdown from a model's metadata, its SHA-256, results of `lab evaluate`, and a note on how it was made."""
+    training, corpora = about["training"], sorted(about["corpora"].items())
     lines = [
         "# Model card",
         "",
@@ -30,14 +41,15 @@ def card(about: Mapping[str, Any], digest: str, judged: Sequence[Mapping[str, An
         "",
         "## Learned from",
         "",
-        "| corpus | licence |",
-        "|---|---|",
-        *(f"| {name} | {licence or 'not given'} |" for name, licence in sorted(about["corpora"].items())),
+        "| corpus | by | licence |",
+        "|---|---|---|",
+        *(f"| {name} | {SOURCES.get(name, '')} | {licence or 'not given'} |" for name, licence in corpora),
         "",
         f"Fold {about['fold']} of the split file with SHA-256 `{about['splits']}`: none of its test or development",
         f"speakers was learned from. Labels are {1 - training['votes']:.0%} what the speaker was asked to express and",
         f"{training['votes']:.0%} what listeners heard, where listeners were asked.",
         "",
+        *([note, ""] if note else []),
     ]
     for figures in judged:
         lines += [f"## {_title(figures['engine'], digest)}", "", *_corpora(figures), *_not_speech(figures), ""]

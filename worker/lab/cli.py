@@ -202,6 +202,7 @@ def card(
     engine: Annotated[Path, typer.Option(help="The model file.")],
     figures: Annotated[list[Path], typer.Option(help="JSON of 'lab evaluate'; repeat it.")],
     out: Annotated[Path, typer.Option(help="The Markdown file to write.")],
+    note: Annotated[str, typer.Option(help="A sentence on how it was made.")] = "",
 ) -> None:
     """Write the card of a model from what it was judged to do."""
     import json
@@ -212,7 +213,7 @@ def card(
 
     try:
         judged = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
-        text = written(judge(str(engine)).about, digest(engine), judged)
+        text = written(judge(str(engine)).about, digest(engine), judged, note)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"--figures holds no results of 'undertone lab evaluate' ({error}).") from error
     _write(out, text)

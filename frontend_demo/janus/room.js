@@ -1,0 +1,308 @@
+/** One stay in a Janus VideoRoom: the person's own media, everybody else's, and what Undertone says of their voices. */
+
+import { stranger } from "../events.js";
+import { gathered } from "../room.js";
+import { PREFIX, attach } from "../undertone.js";
+import { Janus } from "./client.js";
+
+const PAUSES_MS = [1000, 2000, 4000, 8000];
+/** Codes of the VideoRoom that another attempt will not change: no such room, too many publishers, a wrong PIN. */
+const REFUSED = [426, 432, 433];
+const NO_SUCH_FEED = 428;
+
+/** Undertone takes part as a publisher of nothing but data, whose display name begins with its own. */
+export const isUndertone = ({ display, streams = [] }) =>
+  Boolean(display?.startsWith("Undertone")) && streams.length > 0 && streams.every(({ type }) => type === "data");
+
+export class JanusRoom {
+  #janus = null;
+  #publisher = null;
+  #subscriber = null;
+  #ears = null;
+  #since = null;
+  #feeds = new Map();
+  #listener = null;
+  #lines = new Map();
+  #asked = new Set();
+  #told = new Set();
+  #chosen = null;
+  #queue = Promise.resolve();
+  #failures = 0;
+  #timer = 0;
+  #me = null;
+
+  /**
+   * @param page  what the worker says of itself: `room`, its name, and `janus`, {url, room, pin}
+   * @param hello  `name`, whether `analysed`, whether `muted`, and the worker's `token` if it has one
+   * @param stream  the person's own tracks: any of one audio, one video
+   * @param on  as for the embedded room, and listener(name): who analyses the room, or null
+   */
+  constructor(page, hello, stream, on) {
+    Object.assign(this, { page, hello, stream, on });
+  }
+
+  async connect() {
+    if (this.#failures === 0) this.on.status("connecting");
+    const janus = new Janus(this.page.janus.url, (error) => this.#broke(janus, error));
+    this.#janus = janus;
+    this.#queue = Promise.resolve();
+    try {
+      await this.#enter(janus);
+    } catch (error) {
+      this.#broke(janus, error);
+    }
+  }
+
+  /** A choice holds for one stay: whoever comes back is asked again. */
+  leave() {
+    if (this.#chosen && this.hello.analysed) this.#choose(false).catch(() => {});
+    this.#drop();
+  }
+
+  mute(muted) {
+    this.hello.muted = muted;
+    for (const track of this.stream.getAudioTracks()) track.enabled = !muted;
+    this.#arrange();
+  }
+
+  /** Shows another picture, or none. */
+  async show(track) {
+    for (const old of this.stream.getVideoTracks()) {
+      old.stop();
+      this.stream.removeTrack(old);
+    }
+    if (track) this.stream.addTrack(track);
+    const video = this.#publisher?.getTransceivers().find(({ receiver }) => receiver.track.kind === "video");
+    await video?.sender.replaceTrack(track);
+  }
+
+  /** Rejoins at the person's wish. */
+  retry() {
+    this.#failures = 0;
+    this.connect();
+  }
+
+  /** A participant and what is known of their voice. The worker's name for a speaker is its own: displays bring them together. */
+  view(participant, { speakers }) {
+    const own = participant.speaker === this.#me;
+    const nobody = { ...stranger, emotion: { type: "emotion.unavailable.v1" } };
+    const found = Object.values(speakers).find(({ name, present }) => present && name === participant.name);
+    const voice = this.#listener === null ? nobody : (found ?? stranger);
+    const heard = voice.analysed || voice.speaking || voice.emotion !== null || voice.talk.seconds > 0;
+    return [{ ...participant, muted: own ? this.hello.muted : voice.muted, analysed: own ? this.hello.analysed : heard }, voice];
+  }
+
+  // ---- coming in ----
+
+  async #enter(janus) {
+    const { room, pin } = this.page.janus;
+    await janus.open();
+    const handle = await janus.attach((reply) => this.#heard(janus, reply));
+    const name = await this.#free(janus, handle);
+    const { data } = await janus.message(handle, { request: "join", ptype: "publisher", room, pin, display: name });
+    this.#me = String(data.id);
+    this.name = name;
+    this.on.welcome(this.#me);
+    this.#listen(null, null);
+    this.#announce(janus, data.publishers);
+    await this.#publish(janus, handle);
+  }
+
+  /** The person's name, told apart from others' of the same name: one name is one voice to the worker. */
+  async #free(janus, handle) {
+    const { data } = await janus.message(handle, { request: "listparticipants", room: this.page.janus.room });
+    const taken = new Set(data.participants.map(({ display }) => display));
+    const wanted = this.hello.name.split(/\s+/).join(" ").trim();
+    let name = wanted;
+    for (let n = 2; taken.has(name); n += 1) name = `${wanted} (${n})`;
+    return name;
+  }
+
+  async #publish(janus, handle) {
+    const pc = this.#connection(janus);
+    this.#publisher = pc;
+    pc.addEventListener("connectionstatechange", () => {
+      if (pc !== this.#publisher || pc.connectionState !== "connected") return;
+      this.#failures = 0;
+      this.on.status("connected");
+    });
+    for (const kind of ["audio", "video"]) {
+      const track = this.stream.getTracks().find((one) => one.kind === kind);
+      pc.addTransceiver(track ?? kind, { direction: "sendonly" });
+    }
+    await pc.setLocalDescription();
+    await gathered(pc);
+    const { jsep } = await janus.message(handle, { request: "publish" }, pc.localDescription);
+    await pc.setRemoteDescription(jsep);
+  }
+
+  #connection(janus) {
+    const pc = new RTCPeerConnection({ iceServers: [] });
+    pc.addEventListener("connectionstatechange", () => pc.connectionState === "failed" && this.#broke(janus, new Error("failed")));
+    return pc;
+  }
+
+  // ---- who is there ----
+
+  #heard(janus, { janus: kind, plugindata }) {
+    if (janus !== this.#janus) return;
+    const data = plugindata?.data ?? {};
+    if (data.leaving === "ok") return this.#end("refused");
+    if (kind === "hangup" || data.videoroom === "destroyed") return this.#broke(janus, new Error(kind));
+    this.#announce(janus, data.publishers ?? []);
+    for (const gone of [data.unpublished, data.leaving, data.kicked]) if (gone !== undefined) this.#part(String(gone));
+  }
+
+  #announce(janus, publishers) {
+    for (const publisher of publishers) {
+      const { id, display = "" } = publisher;
+      if (isUndertone(publisher)) this.#listen(String(id), display);
+      else this.#feeds.set(String(id), display);
+      this.#soon(janus, () => this.#subscribe(janus, publisher));
+    }
+    this.#arrange();
+  }
+
+  #part(feed) {
+    this.#feeds.delete(feed);
+    for (const line of this.#asked) if (line.startsWith(`${feed} `)) this.#asked.delete(line);
+    if (feed === this.#listener) this.#listen(null, null);
+    this.#arrange();
+  }
+
+  #listen(feed, name) {
+    this.#listener = feed;
+    this.on.listener(name);
+  }
+
+  #arrange() {
+    const others = [...this.#feeds].map(([speaker, name]) => ({ speaker, name }));
+    if (this.#me) this.on.participants([{ speaker: this.#me, name: this.name }, ...others]);
+  }
+
+  // ---- hearing and seeing them ----
+
+  /** One negotiation after the other. */
+  #soon(janus, action) {
+    this.#queue = this.#queue.then(() => janus === this.#janus && action()).catch((error) => this.#broke(janus, error));
+  }
+
+  async #subscribe(janus, { id, streams = [] }) {
+    const lines = streams.filter(({ mid, disabled }) => !disabled && !this.#asked.has(`${id} ${mid}`));
+    if (lines.length === 0) return;
+    const body = { streams: lines.map(({ mid }) => ({ feed: id, mid })) };
+    const { room, pin } = this.page.janus;
+    const first = { request: "join", ptype: "subscriber", room, pin, ...body };
+    this.#subscriber ??= { handle: await janus.attach((reply) => this.#updated(janus, reply)), pc: null };
+    const { handle, pc } = this.#subscriber;
+    try {
+      await this.#negotiate(janus, await janus.message(handle, pc ? { request: "subscribe", ...body } : first));
+    } catch (error) {
+      if (error.code !== NO_SUCH_FEED) throw error; // it has gone again
+      return;
+    }
+    for (const { mid } of lines) this.#asked.add(`${id} ${mid}`);
+  }
+
+  #updated(janus, { plugindata, jsep }) {
+    if (plugindata?.data.streams) this.#soon(janus, () => this.#negotiate(janus, { data: plugindata.data, jsep }));
+  }
+
+  async #negotiate(janus, { data, jsep }) {
+    if (data.streams) this.#lines = new Map(data.streams.filter(({ active }) => active).map(({ mid, feed_id: feed }) => [mid, String(feed)]));
+    if (jsep) {
+      const { handle } = this.#subscriber;
+      const pc = (this.#subscriber.pc ??= this.#listeningConnection(janus));
+      await pc.setRemoteDescription(jsep);
+      await pc.setLocalDescription();
+      await gathered(pc);
+      await janus.message(handle, { request: "start" }, pc.localDescription);
+    }
+    this.#show();
+  }
+
+  #listeningConnection(janus) {
+    const pc = this.#connection(janus);
+    const told = { onEvent: (message) => this.#tell(message), onSnapshot: (message) => this.#tell(message), onGap: this.on.message };
+    this.#ears = attach(pc, { feed: () => this.#listener, since: this.#since, ...told });
+    return pc;
+  }
+
+  #show() {
+    const media = new Map();
+    for (const { mid, receiver } of this.#subscriber.pc?.getTransceivers() ?? []) {
+      const feed = this.#lines.get(mid);
+      if (feed !== undefined) media.set(feed, { ...media.get(feed), [receiver.track.kind]: receiver.track });
+    }
+    this.on.media(media);
+  }
+
+  // ---- the person's choice ----
+
+  /** Passes on what Undertone says; as soon as it names this person's voice, it is told their choice. */
+  #tell(message) {
+    this.on.message(message);
+    const { type, data } = message;
+    const came = type === `${PREFIX}speaker.joined.v1` ? { [data.speaker]: data } : {};
+    const people = type === `${PREFIX}snapshot.v1` ? data.speakers : came;
+    const mine = Object.keys(people).find((speaker) => people[speaker].name === this.name && people[speaker].present !== false);
+    const key = `${message.epoch} ${mine}`;
+    if (mine === undefined || this.#told.has(key)) return;
+    this.#told.add(key);
+    const janus = this.#janus;
+    const known = people[mine].analysed === this.hello.analysed;
+    this.#find(mine).then(() => known || this.#choose(this.hello.analysed)).catch(() => {
+      if (known) return;
+      this.#told.delete(key);
+      if (janus === this.#janus) this.#end("consent");
+    });
+  }
+
+  /** Where the worker's control API takes this person's choice. */
+  async #find(speaker) {
+    const { rooms } = await this.#ask("./v1/rooms");
+    const { id } = rooms.findLast(({ name }) => name === this.page.room);
+    this.#chosen = { address: `./v1/rooms/${encodeURIComponent(id)}/consent`, speaker };
+  }
+
+  /** Asks at once where it is known already, so that it still leaves a page that is closing. */
+  #choose(analysed) {
+    const { address, speaker } = this.#chosen;
+    return this.#ask(address, { method: "PUT", body: JSON.stringify({ speaker, analysed }), keepalive: true });
+  }
+
+  async #ask(address, options = {}) {
+    const { token } = this.hello;
+    const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+    const response = await fetch(address, { ...options, headers });
+    if (!response.ok) throw new Error(response.statusText);
+    return response.status === 204 ? null : response.json();
+  }
+
+  // ---- losing it ----
+
+  #broke(janus, error) {
+    if (janus !== this.#janus) return;
+    if (REFUSED.includes(error.code)) return this.#end("refused", error.message);
+    if (this.#failures >= PAUSES_MS.length) return this.#end("gaveUp");
+    this.#end("lost");
+    this.#timer = setTimeout(() => this.connect(), PAUSES_MS[this.#failures]);
+    this.#failures += 1;
+  }
+
+  #end(status, words) {
+    this.#drop();
+    this.on.status(status, words);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#since = this.#ears?.position() ?? this.#since;
+    this.#ears?.detach();
+    this.#publisher?.close();
+    this.#subscriber?.pc?.close();
+    this.#janus?.close();
+    [this.#janus, this.#publisher, this.#subscriber, this.#ears, this.#listener] = [null, null, null, null, null];
+    for (const known of [this.#feeds, this.#lines, this.#asked]) known.clear();
+  }
+}
