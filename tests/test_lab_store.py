@@ -128,7 +128,8 @@ def test_calibration_finds_how_much_too_sure_a_model_is(store):
     assert all(value > 1.5 for value in found["temperature"].values())
     assert found["development"]["2.0"]["ece"] < found["development"]["2.0"]["ece before"]
     assert found["speech"]["auroc"]["2.0"] > 0.99
-    assert found["speech"]["mistaken"]["2.0"] < 0.05
+    assert found["speech"]["mistaken"]["2.0"] <= 0.1  # one of ten
+    assert found["speech"]["heard"]["2.0"] >= 0.97
     json.dumps(found)
 
 
