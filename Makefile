@@ -5,13 +5,15 @@
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+MODEL := worker/emotion/models/undertone-1
+CORPORA := crema_d emodb ravdess savee tess deeply_nonverbal noise_misc noise_esc10
 TEST_PACKAGES := chromium redis-server janus coturn espeak-ng fonts-dejavu-core
 
 # pip takes the pins of what builds the package from the environment only; its name changed in pip 25.3.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: setup demo test check bench fuzz soak clean
+.PHONY: setup demo test check bench judge fuzz soak clean
 
 setup: $(VENV)/.base
 
@@ -31,6 +33,10 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@deploy/system-packages $(TEST_PACKAGES)
 	$(VENV)/bin/undertone bench all $(ARGS)
+
+judge: $(VENV)/.base
+	$(VENV)/bin/undertone lab evaluate --engine onnx --splits $(MODEL).splits.csv --json judged.json --html judged.html \
+	  $(foreach corpus,$(CORPORA),--corpus folder:$(DATA)/$(corpus)) $(ARGS)
 
 fuzz: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.fuzz_rtp

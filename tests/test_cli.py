@@ -77,6 +77,20 @@ def test_a_bug_keeps_its_trace(monkeypatch):
         cli.main()
 
 
+def test_small_products_do_not_keep_other_cores_spinning(monkeypatch):
+    """OpenBLAS reads its number of threads when numpy is imported: so it must be set by then."""
+    monkeypatch.setattr(cli, "app", lambda prog_name: None)
+    for wish, threads in ((None, "1"), ("4", "4")):
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        if wish:
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", wish)
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert os.environ["OPENBLAS_NUM_THREADS"] == threads
+    look = "import sys, worker.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
+
+
 def test_help_and_version():
     assert invoke("--version").stdout.strip() == __version__
     text = invoke("--help").stdout

@@ -12,7 +12,7 @@ import yaml
 
 from worker.bench import BENCHES
 from worker.cli import app
-from worker.config import FIXED, TABLES, Logs, Settings, option_model, settle
+from worker.config import FIXED, TABLES, Logs, Settings, option_model, read, settle
 from worker.events import EVENTS, PREFIX
 from worker.ops.metrics import COUNTERS, GAUGES
 from worker.sinks.snapshot import TYPE as SNAPSHOT
@@ -163,14 +163,26 @@ def test_the_example_engine_answers(example_package):
 
 def test_what_is_deployed_uses_what_exists():
     compose = yaml.safe_load(Path("deploy/compose.yaml").read_text())
-    assert set(compose["services"]) == {"worker", "redis"}
-    assert Path("deploy", compose["services"]["worker"]["build"]["context"], "deploy/Dockerfile").exists()
-    for line in Path("deploy/Dockerfile").read_text().splitlines():
-        if line.startswith("COPY ") and "--from" not in line:
-            assert all(Path(name).exists() for name in line.split()[1:-1]), line
+    services = compose["services"]
+    assert set(services) == {"worker", "redis", "janus", "coturn"}
+    assert Path("deploy", services["worker"]["build"]["context"], "deploy/Dockerfile").exists()
+    for folder, file in ((".", "deploy/Dockerfile"), ("deploy/janus", "Dockerfile"), ("deploy/coturn", "Dockerfile")):
+        for line in Path(folder, file).read_text().splitlines():
+            if line.startswith("COPY ") and "--from" not in line:
+                assert all(list(Path(folder).glob(name)) for name in line.split()[1:-1]), line
     production = Path("configs/production.yaml").read_text()
     named = set(re.findall(r"env:(\w+)", production)) - {"NAME"}
-    assert named <= set(compose["services"]["worker"]["environment"])
+    assert named <= set(services["worker"]["environment"])
+
+
+def test_what_is_deployed_is_a_valid_configuration():
+    worker = yaml.safe_load(Path("deploy/compose.yaml").read_text())["services"]["worker"]
+    environment = {
+        name: re.sub(r"\$\{\w+(?::-(.*?)|:\?.*)\}", r"\1", text) for name, text in worker["environment"].items()
+    }
+    settings = read(Path("configs", Path(worker["command"][-1]).name), environment=environment)
+    assert settings.room["kind"] == "janus"
+    assert settings.server["host"] == "0.0.0.0"
 
 
 def test_every_dependency_is_pinned():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -43,6 +44,9 @@ Overrides = dict[str, Any]
 def main() -> None:
     """Run the command line; an expected error is one sentence and exit code 2 (wrong use) or 1 (failed)."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    # After each product OpenBLAS keeps its other threads spinning for a while: most of a core where products are small
+    # and many. It reads this when numpy is imported, which nothing here has done yet.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = 0
     try:
         app(prog_name="undertone")
@@ -93,14 +97,14 @@ def demo(
     from worker.config import shipped
 
     if sfu is Sfu.JANUS:
-        _demo_janus(port)
+        _demo_janus(port, look_for_redis=not no_redis)
         return
     settings = _settings(shipped("demo.yaml"), {"room.guests": guests, "server.port": port})
     settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look=not no_redis)})
     _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends the room.", flush=True))
 
 
-def _demo_janus(port: int) -> None:
+def _demo_janus(port: int, look_for_redis: bool) -> None:
     from worker.config import shipped
     from worker.ops.janus import ROOM, LocalJanus
 
@@ -108,6 +112,7 @@ def _demo_janus(port: int) -> None:
         place: Overrides = {"room.url": janus.url, "room.room": ROOM}
         place |= {"server.port": port, "server.janus_url": janus.url, "server.janus_room": ROOM}
         settings = _settings(shipped("janus.yaml"), place)
+        settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look_for_redis)})
         print(f"Janus runs at {janus.url}, and the worker joins its room {ROOM}.", flush=True)
         _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends both.", flush=True))
 

@@ -5,4 +5,5 @@ BENCHES = {
     "replay": "worker.bench.replay:run",
     "latency": "worker.bench.latency:run",
     "forward": "worker.bench.forward:run",
+    "janus": "worker.bench.janus:run",
 }

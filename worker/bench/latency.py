@@ -24,6 +24,7 @@ from worker.rooms.guests import packets
 
 ROUND_S = 2.5
 """From one onset to the next; the voice takes about half of it."""
+WARMING_ROUNDS = 6
 RATE = 48_000
 
 MICROPHONE = """
@@ -56,7 +57,7 @@ MICROPHONE = """
 WATCH = """
 () => {
   window.seen = [];
-  const tile = document.querySelector('.tile[data-speaker="p1"]');
+  const tile = document.querySelector('.tile[aria-label="Speaker"]');
   new MutationObserver(() => {
     if (tile.dataset.speaking === "true") window.seen.push(performance.timeOrigin + performance.now());
   }).observe(tile, { attributeFilter: ["data-speaking"] });
@@ -101,32 +102,36 @@ async def _run(onsets: int) -> dict[str, Any]:
     serving = asyncio.create_task(supervisor.serve(settings, started.set_result))
     try:
         server: Server = await asyncio.wait_for(started, 30)
-        said, seen = await _converse(f"http://localhost:{server.port}", onsets)
+        said, seen = await converse(f"http://localhost:{server.port}", onsets)
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
-    return _figures(said, Stamps.notes, seen)
+    return {"bar_p95_ms": 500} | figures(said, Stamps.notes, seen)
 
 
-async def _converse(address: str, onsets: int) -> tuple[list[float], list[float]]:
-    """(when each word began, when the tile changed), wall-clock ms."""
+async def converse(address: str, onsets: int) -> tuple[list[float], list[float]]:
+    """(when each word began, when the tile changed), wall-clock ms; it begins once words are heard."""
     async with chromium() as here, chromium() as there:
         speaker, listener = await here.new_page(), await there.new_page()
-        await speaker.add_init_script(f"({MICROPHONE})({json.dumps(_voice())})")
+        await speaker.add_init_script(f"({MICROPHONE})({json.dumps(voice())})")
         await join(speaker, address, "Speaker")
         await join(listener, address, "Listener")
-        await listener.wait_for_selector('.tile[data-speaker="p1"]')
+        await listener.wait_for_selector('.tile[aria-label="Speaker"]')
         await listener.evaluate(WATCH)
-        await asyncio.sleep(2)
+        for _ in range(WARMING_ROUNDS):
+            await speaker.evaluate("window.say()")
+            await asyncio.sleep(ROUND_S)
+            if await listener.evaluate("window.seen.length"):
+                break
         said = []
-        for number in range(onsets + 1):
+        for number in range(onsets):
             said.append(await speaker.evaluate("window.say()"))
             # written steps, so that onsets fall on every phase of the 20 ms packets and the 32 ms windows
             await asyncio.sleep(ROUND_S + 0.007 * (number % 11))
-        return said[1:], await listener.evaluate("window.seen")
+        return said, await listener.evaluate("window.seen")
 
 
-def _figures(said: list[float], notes: list[tuple[float, float]], seen: list[float]) -> dict[str, Any]:
+def figures(said: list[float], notes: list[tuple[float, float]], seen: list[float]) -> dict[str, Any]:
     """Match each onset with the first answer within its round; the parts add up to the whole."""
     rows = []
     for begun in said:
@@ -134,23 +139,23 @@ def _figures(said: list[float], notes: list[tuple[float, float]], seen: list[flo
         note = next((note for note in notes if 0 < note[0] - begun < ROUND_S * 1000), None)
         if tile is not None and note is not None:
             rows.append((begun, note[1], note[0], tile))
-    result: dict[str, Any] = {"onsets": len(said), "answered": len(rows), "bar_p95_ms": 500}
+    result: dict[str, Any] = {"onsets": len(said), "answered": len(rows)}
     if len(rows) < 2:
         return result
     names = ("capture_codec_network_ms", "deciding_that_it_is_speech_ms", "worker_to_tile_ms")
     for name, part in zip(names, zip(*[[b - a for a, b in pairwise(row)] for row in rows], strict=True), strict=True):
-        result[name] = _spread(part)
-    result["onset_to_tile_ms"] = _spread([row[-1] - row[0] for row in rows])
+        result[name] = spread(part)
+    result["onset_to_tile_ms"] = spread([row[-1] - row[0] for row in rows])
     result["measured"] = datetime.now(UTC).date().isoformat()
     return result
 
 
-def _spread(values: Any) -> dict[str, float]:
+def spread(values: Any) -> dict[str, float]:
     cuts = quantiles(values, n=20, method="inclusive")
     return {"p50": round(cuts[9], 1), "p95": round(cuts[18], 1), "max": round(max(values), 1)}
 
 
-def _voice() -> str:
+def voice() -> str:
     """1.2 s of the first guest's voice from its very first sound on, as base64 of a WAV file."""
     sound = _decoded(packets(0))
     loud = np.flatnonzero(np.abs(sound) > 0.05)[0]
