@@ -17,7 +17,7 @@ def audio(mid="0", **fields):
     return {"type": "audio", "mid": mid, "mindex": 0, "codec": "opus"} | fields
 
 
-def roster(identity="display", agreed=lambda _: True, realm="here"):
+def roster(identity="display", agreed=lambda *_: True, realm="here"):
     return Roster(realm, identity, agreed)
 
 
@@ -128,7 +128,7 @@ def test_muted_by_themselves_and_by_a_moderator():
 
 def test_who_is_analysed_is_asked_at_each_coming():
     asked = []
-    one = roster(agreed=lambda speaker: bool(asked.append(speaker)) or len(asked) > 1)
+    one = roster(agreed=lambda speaker, feed: bool(asked.append(speaker)) or len(asked) > 1)
     assert [e.analysed for e in one.announce([feed(1)], 1.0)] == [False]
     one.leave(1, 2.0)
     assert [e.analysed for e in one.announce([feed(1)], 3.0)] == [True]

@@ -246,7 +246,7 @@ export class JanusRoom {
     const came = type === `${PREFIX}speaker.joined.v1` ? { [data.speaker]: data } : {};
     const people = type === `${PREFIX}snapshot.v1` ? data.speakers : came;
     const mine = Object.keys(people).find((speaker) => people[speaker].name === this.name && people[speaker].present !== false);
-    const key = `${message.epoch} ${mine}`;
+    const key = `${message.epoch} ${mine} ${people[mine]?.generation}`; // a new connection is asked anew
     if (mine === undefined || this.#told.has(key)) return;
     this.#told.add(key);
     const janus = this.#janus;

@@ -14,6 +14,16 @@ class Consent:
 
     def __init__(self) -> None:
         self._answers: dict[str, bool] = {}
+        self._present: dict[str, str] = {}
+
+    def present(self, speaker: str, person: str) -> None:
+        """Somebody is in the room under this name; if it is not who was there before, a yes was not theirs to give.
+
+        A no stays: whoever takes a name on may say yes for themselves.
+        """
+        if self._present.get(speaker, person) != person and self._answers.get(speaker):
+            del self._answers[speaker]
+        self._present[speaker] = person
 
     def record(self, speaker: str, agreed: bool) -> None:
         self._answers[speaker] = agreed

@@ -1,6 +1,7 @@
 """The way back: a publisher of nothing but data, which everyone in the room who wants can subscribe to."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,11 +35,13 @@ class Back:
         self._channel.on("open", lambda: opened(False))
         self._opened, self._connect_within_s = opened, connect_within_s
         self._behind = False
-        self._since = time.monotonic()
+        self._since = math.inf
+        """When it was published; before that there is nothing to wait for."""
         self._complained = False
 
     async def publish(self, api: Api, handle: int) -> None:
         """Raises RoomError, `room_full` among others."""
+        self._since = time.monotonic()
         await self.pc.setLocalDescription(await self.pc.createOffer())
         if self.pc.sctp is not None:
             self._transport.attach(self.pc.sctp.transport)

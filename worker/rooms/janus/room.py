@@ -191,7 +191,7 @@ class JanusRoom:
             self._broke(RoomError("Janus ended the data connection: join again.", "media_lost"))
         elif data.get("videoroom") == "destroyed":
             self._fail(RoomError("The room was closed.", "room_closed"))
-        elif data.get("leaving") == "ok":
+        elif data.get("leaving") == "ok" and data.get("reason") == "kicked":
             self._fail(RoomError("We were sent out of the room.", "kicked"))
         else:
             self._happened(self._roster.announce(data.get("publishers"), now))
@@ -200,7 +200,9 @@ class JanusRoom:
             if (word := data.get("moderation")) in ("muted", "unmuted"):
                 self._happened(self._roster.moderate(data.get("id"), data.get("mid"), word == "muted", now))
 
-    def _agreed(self, speaker: str) -> bool:
+    def _agreed(self, speaker: str, feed: FeedId) -> bool:
+        """A display name is anybody's to take, so that a yes holds for the feed it was given for, and no other."""
+        self._policy.present(speaker, str(feed))
         if self._everyone_was_asked and not self._policy.decided(speaker):
             self._policy.record(speaker, True)
         return self._policy.may_hear(speaker)

@@ -47,13 +47,13 @@ class Person:
 
 
 class Roster:
-    """Answers with what happened. `agreed` is asked once of each speaker who joins, whether they are analysed.
+    """Answers with what happened. `agreed` is asked of each speaker and feed that joins, whether they are analysed.
 
     `identity` tells who a feed's person is: `display`, `feed`, or `metadata.KEY`; a feed that lacks it is a person of
     its own. `realm` keeps the pseudonyms of different rooms apart.
     """
 
-    def __init__(self, realm: str, identity: str, agreed: Callable[[str], bool]) -> None:
+    def __init__(self, realm: str, identity: str, agreed: Callable[[str, FeedId], bool]) -> None:
         self._realm, self._identity, self._agreed = realm, identity, agreed
         self._people: dict[FeedId, Person] = {}
         """By feed."""
@@ -134,7 +134,7 @@ class Roster:
         self._generations.move_to_end(person.speaker)
         if len(self._generations) > PEOPLE:
             self._generations.popitem(last=False)
-        analysed = self._agreed(person.speaker)
+        analysed = self._agreed(person.speaker, feed.id)
         return [SpeakerJoined(at, person.speaker, feed.name, person.generation, analysed), *self._mute(person, at)]
 
     def _mute(self, person: Person, at: float) -> list[Happened]:

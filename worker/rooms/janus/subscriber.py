@@ -202,9 +202,11 @@ class Subscriber:
 
     async def close(self) -> None:
         handle, self._handle = self._handle, None
-        if handle is not None:
-            await self._api.detach(handle)
-        await self.listener.close()
+        try:
+            if handle is not None:
+                await self._api.detach(handle)
+        finally:
+            await self.listener.close()
 
 
 class Subscribers:
