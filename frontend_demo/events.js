@@ -14,6 +14,8 @@ const LABEL_SURE = [0.85, 0.65];
 const AROUSAL_SURE = [0.75, 0.4];
 /** Probabilities are shown rounded down to these steps (percent), about as far as they can be trusted; none is 100 %. */
 const STEP = 5;
+/** After this long a silence (seconds) nothing is said of a voice: how it sounded is over. */
+const QUIET_S = 10;
 /** Trend words compare the halves of the trend; smaller differences are called steady. */
 const STEADY = 0.15;
 
@@ -46,8 +48,8 @@ const emotion = (state, data, type) => change(state, data.speaker, (was) => hear
 
 const folds = {
   "speaker.joined.v1": (state, { speaker, name, generation, analysed }) =>
-    change(state, speaker, () => ({ name, generation, analysed, present: true, muted: false, speaking: false })),
-  "speaker.left.v1": (state, { speaker }) => change(state, speaker, () => ({ present: false, speaking: false })),
+    change(state, speaker, () => ({ name, generation, analysed, present: true, muted: false, speaking: false, emotion: null, trend: [] })),
+  "speaker.left.v1": (state, { speaker }) => change(state, speaker, () => ({ present: false, speaking: false, emotion: null })),
   "speaker.muted.v1": (state, { speaker }) => change(state, speaker, () => ({ muted: true })),
   "speaker.unmuted.v1": (state, { speaker }) => change(state, speaker, () => ({ muted: false })),
   "speech.started.v1": (state, { speaker }) => change(state, speaker, () => ({ speaking: true })),
@@ -89,10 +91,11 @@ export function silenced(state) {
 }
 
 /** Which of the words of `strings.mood` and `strings.certainty` a speaker has earned, and for a label how likely it is. */
-export function mood(speaker) {
+export function mood(speaker, now = -Infinity) {
   if (!speaker.analysed) return { word: "off", certainty: "off" };
   const { emotion: last } = speaker;
-  if (!last) return { word: "listening", certainty: "none" };
+  const silent = !speaker.speaking && now - last?.at > QUIET_S;
+  if (!last || silent) return { word: "listening", certainty: "none" };
   if (last.type === "emotion.unavailable.v1") return { word: "unavailable", certainty: "none" };
   if (last.reason === "learning") return { word: "listening", certainty: "learning" };
   if (last.reason === "not_speech") return { word: "listening", certainty: "notSpeech" };

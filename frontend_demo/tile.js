@@ -76,7 +76,7 @@ export class Tile {
   }
 
   #say(participant, speaker, speaking, now) {
-    const { word, certainty, percent } = mood(speaker);
+    const { word, certainty, percent } = mood(speaker, now);
     const { analysed, talk } = speaker;
     this.element.dataset.mood = word;
     this.element.setAttribute("aria-label", participant.name);

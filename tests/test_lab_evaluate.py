@@ -70,7 +70,7 @@ def test_figures_of_a_good_listener(clips):
 
 
 def test_an_unsure_listener_shows_nothing(clips):
-    figures = evaluate(Listener(sure=0.3), clips, conditions=False)["corpora"]["table"]
+    figures = evaluate(Listener(sure=0.2), clips, conditions=False)["corpora"]["table"]
     assert figures["shown"] < 0.1
     assert figures["angry shown"]["missed"] > 0.9
 

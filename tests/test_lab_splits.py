@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from worker.errors import ConfigError
 from worker.lab.corpora import NOT_SPEECH, Clip
-from worker.lab.splits import FOLDS, PARTS, deal, read, side, write
+from worker.lab.splits import FOLDS, NOWHERE, PARTS, deal, held_out, read, side, write
 
 
 def people(corpus, genders, emotion="sad"):
@@ -72,3 +72,13 @@ def test_a_file_with_a_speaker_twice_is_refused(tmp_path):
 def test_no_file_says_what_to_run(tmp_path):
     with pytest.raises(ConfigError, match="lab prepare"):
         read(tmp_path / "splits.csv", 0)
+
+
+def test_noise_that_a_model_learned_from_judges_none(tmp_path):
+    clips = [Clip(tmp_path / f"{i}.wav", f"noise:{i}", NOT_SPEECH, "noise") for i in range(30)]
+    clips += [Clip(tmp_path / f"{i}.wav", f"table:{i}", "sad", "table") for i in range(30)]
+    write(tmp_path / "splits.csv", clips)
+    held, sides = held_out(tmp_path / "splits.csv"), read(tmp_path / "splits.csv", 0)
+    assert all((held[speaker] == 0) is (stands == "test") for speaker, stands in sides.items())
+    assert {held[c.speaker] for c in clips if c.corpus == "table"} == set(range(5))
+    assert {held[c.speaker] for c in clips if c.corpus == "noise"} == {0, NOWHERE}

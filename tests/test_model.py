@@ -8,7 +8,7 @@ from tests.made_model import write_model
 from worker.audio import RATE
 from worker.emotion import CLASSES
 from worker.emotion.model import LARGEST, Model
-from worker.errors import ConfigError
+from worker.errors import ConfigError, EngineError
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,8 @@ def test_a_foreign_file_is_refused_by_name(tmp_path, content):
         {"about": {"features": None}},
         {"about": {"temperature": {}}},
         {"about": {"temperature": {"1.0": "warm"}}},
+        {"about": {"temperature": {"1.0": 0.0}}},
+        {"about": {"temperature": {"1.0": float("nan")}}},
         {"about": {"speech": None}},
         {"name": "input"},
         {"outputs": 4},
@@ -88,3 +90,15 @@ def test_a_missing_and_a_huge_file_are_refused_by_name(tmp_path):
         file.truncate(LARGEST + 1)
     with pytest.raises(ConfigError, match="larger than"):
         Model(tmp_path / "huge.onnx")
+
+
+def test_a_network_that_fails_is_the_engines_failure(path, monkeypatch):
+    model = Model(path)
+
+    class Broken:
+        def run(self, *_):
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(model, "_session", Broken())
+    with pytest.raises(EngineError, match="failed"):
+        model([voice(150, 1.0, 0.0)])

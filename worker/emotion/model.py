@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from worker.audio import RATE, Samples
 from worker.emotion import CLASSES
 from worker.emotion.features import CHANNELS, RECIPE, Table, features
-from worker.errors import ConfigError
+from worker.errors import ConfigError, EngineError
 
 LARGEST = 100_000_000
 """Bytes; no model that is meant to run beside a call is larger."""
@@ -65,13 +65,17 @@ class Model:
     def __call__(self, windows: Sequence[Samples]) -> Answers:
         """What is heard in windows of mono 16 kHz sound; windows of one length are one run of the network.
 
-        The answer to a window does not depend on what else is asked: nothing is padded.
+        The answer to a window does not depend on what else is asked: nothing is padded. Raises EngineError when the
+        network can't be run.
         """
         tables = [features(window) for window in windows]
         outputs = np.zeros((len(tables), AFFECT.stop + 1))
         for members in _by_length(tables):
             shown = np.stack([tables[i] for i in members])
-            outputs[members] = self._session.run(None, {"shown": shown})[0]
+            try:
+                outputs[members] = self._session.run(None, {"shown": shown})[0]
+            except Exception as error:  # onnxruntime's own exceptions have no common base
+                raise EngineError(f"the emotion model failed ({type(error).__name__}).", "model_failed") from error
         seconds = [len(window) / RATE for window in windows]
         logits = outputs[:, : len(CLASSES)] / np.interp(seconds, *self._warmth)[:, np.newaxis]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
@@ -84,11 +88,14 @@ class Model:
         takes, gives = self._session.get_inputs(), self._session.get_outputs()
         if [i.name for i in takes] != ["shown"] or len(gives) != 1:
             return False
-        try:
-            given = self._session.run(None, {"shown": np.zeros((2, 98, CHANNELS), np.float32)})[0]
-        except Exception:  # whatever is wrong with it, it is not ours
-            return False
-        return given.shape == (2, AFFECT.stop + 1) and bool(np.isfinite(given).all())
+        for windows, frames in ((2, 98), (1, 150)):
+            try:
+                given = self._session.run(None, {"shown": np.zeros((windows, frames, CHANNELS), np.float32)})[0]
+            except Exception:  # whatever is wrong with it, it is not ours
+                return False
+            if given.shape != (windows, AFFECT.stop + 1) or not np.isfinite(given).all():
+                return False
+        return True
 
 
 def _content(path: Path) -> bytes:
@@ -103,8 +110,10 @@ def _content(path: Path) -> bytes:
 
 
 def _by_seconds(values: Mapping[str, float]) -> tuple[Values, Values]:
-    """Window lengths in seconds and their values, to interpolate between; ValueError where there are none."""
+    """Window lengths in seconds and their values, to interpolate between; ValueError unless all are positive."""
     seconds, numbers = zip(*sorted((float(key), float(value)) for key, value in values.items()), strict=True)
+    if not all(0 < number < np.inf for number in numbers):
+        raise ValueError("neither a temperature nor a threshold")
     return np.array(seconds), np.array(numbers)
 
 

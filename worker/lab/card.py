@@ -65,7 +65,7 @@ def _title(engine: Mapping[str, Any], digest: str) -> str:
     elif engine.get("sha256") == digest and "folds" not in engine:
         return "This file, on speakers it never heard"
     else:
-        name = "Another model, made the same way" if "folds" not in engine else "Models made the same way"
+        name = "Another model" if "folds" not in engine else "Other models"
     return name + (", one for each fold" if "folds" in engine else "") + left_out
 
 

@@ -183,8 +183,11 @@ def evaluate(
 
     clips = [clip for spec in corpus for clip in corpora.read(spec)]
     held = folds.held_out(splits) if splits is not None else None
-    if held is not None and FOLD not in engine:
-        clips = [clip for clip in clips if held.get(clip.speaker, fold) == fold]
+    if held is not None:
+        judged = range(folds.FOLDS) if FOLD in engine else (fold,)
+        clips = [clip for clip in clips if held.get(clip.speaker, fold) in judged]
+    if not clips:
+        raise ConfigError("no clip is left to judge by: every speaker was learned from, or the corpora are empty.")
     with _bar("clips") as step:
         found = judge_all(judge(engine, held), clips, not quick, step)
     for name, figures in found["corpora"].items():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from worker.audio import RATE, Samples
 from worker.emotion import CLASSES
+from worker.emotion.labels import LABELS
 from worker.lab import augment, metrics, streams
 from worker.lab.corpora import NOT_SPEECH, Clip
 from worker.lab.judge import Judge, Verdicts
@@ -19,7 +20,7 @@ from worker.vad.silero import Silero
 FOUR = ("neutral", "happy", "sad", "angry")
 """The classes that nearly every corpus has."""
 SURE = 0.55
-"""Confidence from which on an answer is shown."""
+"""Probability from which on a label is shown."""
 LENGTHS_S = (0.5, 1.0, 1.5, 2.0, 3.0)
 WHOLE_S = 5.0
 """Of a clip, at most this much counts as the whole."""
@@ -81,6 +82,7 @@ def figures(clips: Sequence[Clip], said: Verdicts) -> dict[str, Any]:
     probabilities, present = shared(said.probabilities, truth)
     choice = probabilities.argmax(axis=1)
     sure = (probabilities.max(axis=1) >= SURE) & said.heard
+    shown = (label_probability(said.probabilities) >= SURE) & said.heard
     coverage, right = metrics.risk_coverage(truth, probabilities)
     points = [round(share * len(truth)) - 1 for share in (0.1, 0.25, 0.5, 0.75, 1.0)]
     low, high = metrics.interval(truth, choice, speakers)
@@ -100,7 +102,7 @@ def figures(clips: Sequence[Clip], said: Verdicts) -> dict[str, Any]:
         "reliability": [list(map(float, point)) for point in metrics.reliability(truth, probabilities)],
         "accuracy at 50 %": metrics.accuracy_at(truth, probabilities),
         "risk-coverage": [[float(coverage[p]), float(right[p])] for p in points if p >= 0],
-        "shown": float(np.mean(sure)),
+        "shown": float(np.mean(shown)),
         "heard as speech": float(np.mean(said.heard)),
         "angry shown": _alarm(truth, choice, sure),
         "largest share of one class": float(np.bincount(choice).max() / len(choice)),
@@ -113,6 +115,13 @@ def shared(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     kept = np.isin(np.arange(len(CLASSES)), truth)
     rest = np.where(kept, probabilities, 0.0)
     return rest / np.maximum(rest.sum(axis=1, keepdims=True), 1e-12), [CLASSES[i] for i in np.flatnonzero(kept)]
+
+
+def label_probability(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the likeliest label of each row: the sum of its classes', which decides whether anything is shown."""
+    columns = [[CLASSES.index(name) for name in names] for names in LABELS.values()]
+    likely: NDArray[np.float64] = np.stack([probabilities[:, each].sum(axis=1) for each in columns]).max(axis=0)
+    return likely
 
 
 def onset(sound: Samples) -> int:
@@ -136,7 +145,7 @@ def false_verdicts(judge: Judge, clips: Sequence[Clip]) -> dict[str, Any]:
             voiced.append(speech[at : at + size].sum() >= LEAST_S * RATE)
             who.append(clip.speaker)
     said = judge(windows, who)
-    sure = said.probabilities.max(axis=1) >= SURE
+    sure = label_probability(said.probabilities) >= SURE
     return {
         "windows": len(windows),
         "heard as speech": float(np.mean(said.heard)),

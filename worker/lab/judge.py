@@ -103,7 +103,7 @@ class Folds:
         return {}
 
     def _of(self, speaker: str) -> Engine:
-        return self._engines[self._fold_of.get(speaker, 0)]
+        return self._engines[max(0, self._fold_of.get(speaker, 0))]
 
 
 def judge(engine: str, fold_of: Mapping[str, int] | None = None) -> Judge:

@@ -14,6 +14,7 @@ from worker.lab.corpora import Clip
 FOLDS = 5
 PARTS = 2 * FOLDS
 """Speakers are dealt into ten parts: a fold is judged by two of them, tuned on one, and learns from seven."""
+NOWHERE = -1
 SIDES = ("train", "dev", "test")
 
 
@@ -67,9 +68,12 @@ def read(path: Path, fold: int) -> Mapping[str, str]:
 
 
 def held_out(path: Path) -> Mapping[str, int]:
-    """Speaker to the fold in which it is judged; corpora that only lend noise and voices have but one. ConfigError as
-    in `read`."""
-    return {speaker: fold for fold in reversed(range(FOLDS)) for speaker, s in read(path, fold).items() if s == "test"}
+    """Speaker to the fold in which it is judged, NOWHERE for who is learned from in all: corpora that only lend noise
+    and voices have the same sides in every fold, and are judged in the first. ConfigError as in `read`."""
+    held = dict.fromkeys(read(path, 0), NOWHERE)
+    for fold in reversed(range(FOLDS)):
+        held |= {speaker: fold for speaker, side in read(path, fold).items() if side == "test"}
+    return held
 
 
 def digest(path: Path) -> str:

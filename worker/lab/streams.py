@@ -33,6 +33,7 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
     signals" included, `label changes a minute` only those from one label to another, and `unsmoothed changes a minute`
     the changes of the likeliest label from window to window.
     """
+    before = judge.counts()
     heard_s = changed = relabelled = raw = 0.0
     windows = shown = right = 0
     truth, answer = [], []
@@ -53,7 +54,7 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
     if not windows:
         return {}
     minutes = heard_s / 60
-    asked = judge.counts()
+    asked = {who: count - before[who] for who, count in judge.counts().items()}
     return {
         "minutes": minutes,
         "windows": windows,
