@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from worker.config import settle
 from worker.errors import RoomError
 from worker.events import SpeakerJoined
-from worker.house import Rooms
+from worker.manager import Rooms
 from worker.ops.control import Control
 from worker.ops.http import LARGEST_MESSAGE, Server
 from worker.ops.openapi import STATES

@@ -21,7 +21,7 @@ OUTSIDE = {
     "ops": {"errors", "events", "registry", "secrets"},
 }
 """What these may import; names that stand neither here nor in STAGES join stages."""
-JOINS = {"session", "speaker", "house", "supervisor", "config", "cli", "bench", "__main__", "lab"}
+JOINS = {"session", "speaker", "manager", "supervisor", "config", "cli", "bench", "__main__", "lab"}
 SECRETS = {"rooms", "sinks"}
 """Stages that read secrets of the operator."""
 HEAVY = ("torch", "onnxruntime", "aiortc", "av", "redis", "aiohttp", "numpy")

@@ -18,7 +18,7 @@ from tests.support import free_port
 from worker.config import settle
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
-from worker.house import drain
+from worker.manager import drain
 from worker.rooms import Tick
 from worker.supervisor import replay, serve
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from worker.config import Settings
-from worker.house import Minds, Rooms, Worker, until_either, until_told
+from worker.manager import Rooms, SharedModels, Worker, until_either, until_told
 from worker.ops.http import Server
 from worker.privacy.policy import Recorded
 from worker.registry import build, construct, load
@@ -44,14 +44,14 @@ async def replay(settings: Settings, progress: Callable[[float, float], None] | 
     assert settings.room is not None, "replay names its files"
     with stop_signals() as stop:
         room: Room = build(ROOMS, settings.room, "room", progress=progress)
-        minds = Minds(settings)
-        worker = Worker(settings, minds, room, Recorded(), None)
+        models = SharedModels(settings)
+        worker = Worker(settings, models, room, Recorded(), None)
         try:
             await worker.check()
             await until_told(worker.session, room, stop, settings.drain_s)
         finally:
             await worker.fanout.close(settings.drain_s)
-            minds.close()
+            models.close()
             await room.close()
     return worker.session
 

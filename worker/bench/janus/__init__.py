@@ -18,11 +18,11 @@ import yaml
 
 from worker import supervisor
 from worker.audio import AudioChunk
-from worker.bench.janus.notes import house, said
+from worker.bench.janus.notes import open_rooms, said
 from worker.bench.latency import Stamps, converse, figures, spread
 from worker.config import read, settle
 from worker.events import PREFIX, RoomInterrupted, SpeakerLeft, SpeechStarted, TalkTime
-from worker.house import Rooms
+from worker.manager import Rooms
 from worker.ops import logs
 from worker.ops.http import Server
 from worker.ops.janus import ROOM, LocalJanus
@@ -158,7 +158,7 @@ def _worked(pid: int) -> float:
 
 
 async def _troubled(janus: LocalJanus, rounds: int) -> dict[str, Any]:
-    async with house() as rooms:
+    async with open_rooms() as rooms:
         killed = [await _killed(janus, rooms, number) for number in range(rounds)]
         stopped = [await _stopped(janus, rooms, number) for number in range(rounds)]
     back, speech = zip(*killed, strict=True)

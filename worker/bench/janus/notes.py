@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.config import settle
 from worker.events import Envelope, Event
-from worker.house import Rooms
+from worker.manager import Rooms
 from worker.ops.http import Server
 
 LOOK_S = 0.005
@@ -32,7 +32,7 @@ class Notes:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[Rooms]:
+async def open_rooms() -> AsyncIterator[Rooms]:
     """Rooms with the worker's default models."""
     Notes.said.clear()
     settings = settle({"sinks": [{"kind": "data_channel"}, {"kind": f"{__name__}:Notes"}], "control": {}})

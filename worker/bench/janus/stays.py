@@ -15,9 +15,9 @@ import time
 from typing import Any
 
 from worker.bench.ear.receiver import resident_mb
-from worker.bench.janus.notes import Notes, house, said
+from worker.bench.janus.notes import Notes, open_rooms, said
 from worker.events import SpeechStarted
-from worker.house import Rooms
+from worker.manager import Rooms
 from worker.ops import logs
 
 AT_ONCE = 5
@@ -48,7 +48,7 @@ async def held() -> dict[str, Any]:
 async def main() -> None:
     logs.setup(level="error")
     url, room, warming, stays = sys.argv[1], *map(int, sys.argv[2:])
-    async with house() as rooms:
+    async with open_rooms() as rooms:
         await several(rooms, url, room, warming)
         before = await held()
         begun = time.monotonic()

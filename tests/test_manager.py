@@ -15,13 +15,13 @@ from worker.emotion import Emotion
 from worker.emotion.drift import DriftWatch
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
-from worker.house import Rooms, _Watch
+from worker.manager import Rooms, _Watch
 from worker.ops.http import Server
 from worker.privacy.policy import Consent, Recorded
 from worker.rooms import Tick
 from worker.rooms.rejoining import Rejoining
 
-HERE = "tests.test_house"
+HERE = "tests.test_manager"
 
 
 class Counted(Deaf):
@@ -174,7 +174,7 @@ async def test_a_worker_that_stops_opens_nothing_more():
 
 
 async def test_of_rooms_that_ended_only_the_newest_are_told_of_and_nobody_in_them(monkeypatch):
-    monkeypatch.setattr("worker.house.REMEMBERED", 2)
+    monkeypatch.setattr("worker.manager.REMEMBERED", 2)
     async with rooms_of() as (rooms, _):
         for name in "abc":
             await rooms.open(room("Broken", name))

@@ -39,7 +39,7 @@ REMEMBERED = 100
 log = structlog.get_logger()
 
 
-class Minds:
+class SharedModels:
     """The models, one thread each, that all rooms of a process share."""
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Minds:
         if self.engine is not None:
             self._emotion = Batcher(self.engine.predict, "emotion")
 
-    def models(self, room: str) -> Models:
+    def of(self, room: str) -> Models:
         return Models(self._vad, self._emotion, self._name, _Watch(self.watch, room))
 
     def close(self) -> None:
@@ -74,10 +74,12 @@ class _Watch:
 class Worker:
     """One room with its session and its sinks."""
 
-    def __init__(self, settings: Settings, minds: Minds, room: Room, policy: Policy, server: Server | None) -> None:
+    def __init__(
+        self, settings: Settings, models: SharedModels, room: Room, policy: Policy, server: Server | None
+    ) -> None:
         self._settings = settings
         epoch = round(room.started.timestamp() * 1000)
-        self._models = minds.models(room.name)
+        self._models = models.of(room.name)
         self.snapshot = Snapshot(room.name, epoch)
         self.sinks: list[Sink] = [
             build(SINKS, section, f"sinks.{number}", room=room, snapshot=self.snapshot, server=server)
@@ -176,7 +178,7 @@ class Rooms:
     def __init__(self, settings: Settings, server: Server) -> None:
         self._settings, self._server = settings, server
         self._drain_s = settings.drain_s / 3
-        self._minds = Minds(settings)
+        self._models = SharedModels(settings)
         self._open: dict[str, OpenRoom] = {}
         self._past: dict[str, dict[str, Any]] = {}
         self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *FATES)}
@@ -238,7 +240,7 @@ class Rooms:
             raise RoomError("A room of this name is open: leave it first.", "name_taken")
 
     def _worker(self, room: Room, policy: Policy) -> Worker:
-        return Worker(self._settings, self._minds, room, policy, self._server)
+        return Worker(self._settings, self._models, room, policy, self._server)
 
     def begin(self, one: OpenRoom) -> None:
         one.task = asyncio.create_task(one.live(self._drain_s), name=f"room {one.id}")
@@ -289,7 +291,7 @@ class Rooms:
             await one.part(0.0)
         if running := [one.task for one in self._open.values() if one.task is not None]:
             await asyncio.wait(running)
-        self._minds.close()
+        self._models.close()
 
     # -- figures --------------------------------------------------------------------------------------------------
 
@@ -299,10 +301,10 @@ class Rooms:
             metrics.read(name, partial(self._summed, name))
         metrics.read("undertone_sound_dropped_seconds", lambda: self._by_room("dropped_s"))
         metrics.read("undertone_windows_skipped", lambda: self._by_room("skipped"))
-        metrics.read("undertone_drift_alarms", self._minds.watch.alarms)
+        metrics.read("undertone_drift_alarms", self._models.watch.alarms)
         for name in GAUGES:
-            metrics.read(name, partial(self._minds.watch.figures, name))
-        if (answered := getattr(self._minds.engine, "counts", None)) is not None:
+            metrics.read(name, partial(self._models.watch.figures, name))
+        if (answered := getattr(self._models.engine, "counts", None)) is not None:
             metrics.read("undertone_model_windows", answered)
 
     def _summed(self, name: str) -> Mapping[str, float]:
