@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worker.audio import RATE, Samples
 from worker.emotion import CLASSES, Emotion
+from worker.emotion.files import read_file
 from worker.errors import ConfigError
 
 FEATURES = 88
@@ -118,7 +119,7 @@ def load(path: Path) -> Svm:
 
     Raises ConfigError, naming the file, when it cannot be read or is no such model.
     """
-    content = _content(path)
+    content = read_file(path, LARGEST)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > LARGEST:
@@ -144,17 +145,6 @@ def save(svm: Svm, path: Path) -> None:
     with part.open("wb") as file:
         np.savez(file, **arrays)
     part.replace(path)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a model file that exists.") from None
-    if len(content) > LARGEST:
-        raise ConfigError(f"{path} is larger than {LARGEST // 1_000_000} MB: this is no model of Undertone.")
-    return content
 
 
 def _fits(svm: Svm) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from worker.audio import RATE, Samples
 from worker.emotion import CLASSES
 from worker.emotion.features import CHANNELS, RECIPE, Table, features
+from worker.emotion.files import read_file
 from worker.errors import ConfigError, EngineError
 
 LARGEST = 100_000_000
@@ -42,7 +43,7 @@ class Model:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Raises ConfigError, naming the file, when it cannot be read or is no such model."""
-        content = _content(path)
+        content = read_file(path, LARGEST)
         self.digest = hashlib.sha256(content).hexdigest()
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
@@ -96,17 +97,6 @@ class Model:
             if given.shape != (windows, AFFECT.stop + 1) or not np.isfinite(given).all():
                 return False
         return True
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a model file that exists.") from None
-    if len(content) > LARGEST:
-        raise ConfigError(f"{path} is larger than {LARGEST // 1_000_000} MB: this is no model of Undertone.")
-    return content
 
 
 def _by_seconds(values: Mapping[str, float]) -> tuple[Values, Values]:
