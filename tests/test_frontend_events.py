@@ -15,7 +15,7 @@ FOLD = """
 const { empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
 const state = JSON.parse(process.argv[2]).reduce(fold, empty);
 const derived = ({ trend }) => ({ lines: trendLines(trend, state.at), word: trendWord(trend, state.at) });
-const show = ([id, one]) => [id, { ...one, mood: mood(one), ...derived(one) }];
+const show = ([id, one]) => [id, { ...one, mood: mood(one, state.at), ...derived(one) }];
 console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entries(state.speakers).map(show)) }));
 """
 
@@ -142,3 +142,18 @@ def test_the_trend_is_the_last_minute_broken_by_silence() -> None:
     assert [len(line) for line in one["lines"]] == [2, 2]
     assert one["lines"][-1][-1] == [1, 0]
     assert one["word"] == "rising"
+
+
+@pytest.mark.parametrize(
+    ("later", "speaking", "word"), [(9, False, "tense"), (11, False, "listening"), (11, True, "tense")]
+)
+def test_how_a_voice_sounded_is_over_ten_seconds_after_it(later: float, speaking: bool, word: str) -> None:
+    talk = envelope("talk_time.v1", 7, 1 + later, speakers={})
+    one = folded(snapshot(5, speaking=speaking), estimate(6, 1, 0.2, 0.9, label="tense"), talk)["speakers"]["p1"]
+    assert one["mood"]["word"] == word
+
+
+def test_who_comes_back_is_a_new_voice() -> None:
+    back = envelope("speaker.joined.v1", 7, 2, speaker="p1", name="Ada", generation=2, analysed=True)
+    one = folded(snapshot(5), estimate(6, 1, 0.2, label="tense"), back)["speakers"]["p1"]
+    assert (one["emotion"], one["trend"], one["mood"]["word"]) == (None, [], "listening")
