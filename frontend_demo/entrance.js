@@ -12,9 +12,10 @@ export async function openEntrance({ room, token_needed, notice }, enter) {
   $("notice").textContent = notice || strings.join.notice;
   $("token-field").hidden = !token_needed;
   $("token").required = token_needed;
-  $("name").value = recall("name") ?? "";
+  // Somebody who was quicker than the worker's answer keeps what they wrote and chose.
+  $("name").value ||= recall("name") ?? "";
   const choice = recall("analysed");
-  if (choice) $(choice === "yes" ? "analyse" : "without").checked = true;
+  if (choice && !new FormData($("form")).has("analysed")) $(choice === "yes" ? "analyse" : "without").checked = true;
   $("preview").addEventListener("click", togglePreview);
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();

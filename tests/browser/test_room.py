@@ -217,6 +217,25 @@ async def test_reload_and_a_closed_tab_leave_a_correct_page(tmp_path):
     ]
 
 
+async def test_who_is_quicker_than_the_worker_keeps_what_they_wrote(tmp_path):
+    answered = asyncio.Event()
+
+    async def late(route):
+        await answered.wait()
+        await route.continue_()
+
+    async with worker(tmp_path) as one, chromium() as browser:
+        page = await browser.new_page()
+        await page.route("**/v1/page", late)
+        await page.goto(one.address)
+        await page.fill("#name", "Ada")
+        await page.check("#without")
+        answered.set()
+        await page.click("#submit:not([disabled])")
+        await page.wait_for_selector('.tile[data-speaker="p1"]')
+    assert [e["data"]["name"] for e in one.events() if e["type"].endswith("speaker.joined.v1")] == ["Ada"]
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (320, "dark")])
 async def test_the_page_is_accessible(tmp_path, width, scheme):
     """axe finds nothing against WCAG 2.2 A and AA, before joining and in the room."""
