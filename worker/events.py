@@ -1,12 +1,14 @@
 """Everything the worker can say: the contract with every listener."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field
+
+from worker.figures import PersonFigures, RoomFigures, SideFigures
 
 PREFIX = "io.undertone."
 
@@ -29,6 +31,8 @@ class SpeakerJoined:
     """Rises each time the same person connects anew."""
     analysed: bool = True
     """False when this person's sound is forwarded but never decoded by the worker."""
+    role: str = ""
+    """What this person is in this call, such as `seller` or `customer`, as the host application said; never guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,17 @@ class SpeakerUnmuted:
     type: ClassVar[str] = "speaker.unmuted.v1"
     at: Seconds
     speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerAnalysed:
+    """Whether a person who is in the room is analysed has changed since that was last said of them."""
+
+    type: ClassVar[str] = "speaker.analysed.v1"
+    at: Seconds
+    speaker: Speaker
+    analysed: bool
+    """False from the moment on that they withdrew, or that a yes ceased to be theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +178,162 @@ class TalkTime:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechMeasured:
+    """How a stretch of speech was spoken, without any word of it."""
+
+    type: ClassVar[str] = "speech.measured.v1"
+    at: Seconds
+    speaker: Speaker
+    window_start: Seconds
+    syllables_per_s: Annotated[float, Field(ge=0)] | None
+    """Syllable nuclei per second of speech; null where noise hides them."""
+    level_dbfs: float
+    """Of the voiced part; 0 is full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The floor passed to a speaker, whose turn began at `at`, one to two seconds before this was certain."""
+
+    type: ClassVar[str] = "turn.started.v1"
+    at: Seconds
+    speaker: Speaker
+    previous: Speaker | None
+    """Who had the floor before; null for the first turn. The same speaker again, after a long pause."""
+    gap_s: Annotated[float, Field(ge=0)] | None
+    """Silence since the previous turn, 0 where they overlapped; null for the first turn, or when it was not heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The turn that began at `started` ended at `at`."""
+
+    type: ClassVar[str] = "turn.ended.v1"
+    at: Seconds
+    speaker: Speaker
+    started: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A speaker was cut off: somebody came in at `at`, and went on while the speaker stopped."""
+
+    type: ClassVar[str] = "interrupted.v1"
+    at: Seconds
+    speaker: Speaker
+    by: Speaker
+    overlap_s: Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapped:
+    """Two spoke at once, and it was neither an interruption nor a back-channel nor an ordinary change of turns."""
+
+    type: ClassVar[str] = "overlapped.v1"
+    at: Seconds
+    speaker: Speaker
+    """Who came in."""
+    on: Speaker
+    overlap_s: Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class BackChannel:
+    """A short sound while another had the floor and went on; it says "I am listening"."""
+
+    type: ClassVar[str] = "back_channel.v1"
+    at: Seconds
+    speaker: Speaker
+    to: Speaker
+    seconds: Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationMeasured:
+    """The numbers of the conversation; said every few seconds, and when the room closes."""
+
+    type: ClassVar[str] = "conversation.v1"
+    at: Seconds
+    window_s: Annotated[float, Field(gt=0)]
+    """Length of the rolling window."""
+    room: RoomFigures
+    speakers: Mapping[str, PersonFigures]
+    sides: Mapping[str, SideFigures]
+    interrupted_by: Mapping[str, Mapping[str, int]]
+    """Counts: first who was cut off, then by whom."""
+    floor: Mapping[str, Mapping[str, int]]
+    """Counts of floor changes: first from whom, then to whom."""
+    silent: Sequence[str]
+    """Who is here and has said nothing for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """How much of a conversation the room is having, from who speaks and when alone; no emotion is in it."""
+
+    type: ClassVar[str] = "engagement.v1"
+    at: Seconds
+    score: Annotated[float, Field(ge=0, le=100)] | None
+    """Null until there is enough to say."""
+    parts: Mapping[str, Unit | None]
+    """`balance`, `floor_changes`, `response_lag` and `silence`, each from 0 to 1."""
+    weights: Mapping[str, Unit]
+    confidence: Unit
+    """Grows with the seconds of speech it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionShifted:
+    """How a voice sounded has changed for longer than a moment."""
+
+    type: ClassVar[str] = "emotion.shifted.v1"
+    at: Seconds
+    speaker: Speaker
+    kind: str
+    """`arousal_rise`, or `to_negative` when a voice that had sounded neutral or positive came to sound tense or low."""
+    before: Signed
+    """Mean arousal before for `arousal_rise`, mean valence for `to_negative`."""
+    now: Signed
+    seconds: Annotated[float, Field(ge=0)]
+    """For how long it has lasted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A hint for one participant, or for the managers; told to nobody else."""
+
+    type: ClassVar[str] = "coaching.prompted.v1"
+    at: Seconds
+    prompt: str
+    """Its name, for the answer."""
+    to: str
+    """The speaker who is addressed, or `managers`."""
+    rule: str
+    severity: str
+    """`info`, `hint` or `strong`."""
+    text: str
+    reason: str
+    """Why, in words with the numbers in them."""
+    numbers: Mapping[str, float | str | None]
+    """What the rule's condition looked at, by name."""
+    expires_s: Annotated[float, Field(gt=0)]
+    """Shown later than this after `at` it would only disturb."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptAnswered:
+    """What the person did with a prompt; told to those who were told of the prompt."""
+
+    type: ClassVar[str] = "coaching.answered.v1"
+    at: Seconds
+    prompt: str
+    to: str
+    rule: str
+    answer: str
+    """`dismissed`, `snoozed` or `not_helpful`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomOpened:
     """The worker began to listen."""
 
@@ -208,6 +379,7 @@ Event: TypeAlias = (
     | SpeakerLeft
     | SpeakerMuted
     | SpeakerUnmuted
+    | SpeakerAnalysed
     | SpeechStarted
     | SpeechEnded
     | EmotionEstimated
@@ -215,6 +387,17 @@ Event: TypeAlias = (
     | EmotionUnavailable
     | EmotionDrifted
     | TalkTime
+    | SpeechMeasured
+    | TurnStarted
+    | TurnEnded
+    | Interrupted
+    | Overlapped
+    | BackChannel
+    | ConversationMeasured
+    | Engagement
+    | EmotionShifted
+    | Prompted
+    | PromptAnswered
     | RoomOpened
     | RoomClosed
     | Gap
@@ -243,6 +426,8 @@ class Envelope:
     """Which run of the worker numbered this; rises when a room is opened anew."""
     time: datetime
     """Wall-clock time of the event's `at`."""
+    audience: str = ""
+    """Who alone may have it: a speaker, or `managers`; empty for everyone. Each audience is numbered on its own."""
     _text: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
