@@ -8,7 +8,7 @@ import pytest
 
 from tests.made import corpus, voice
 from worker.emotion import CLASSES
-from worker.emotion.features import CHANNELS, analyse, normalise
+from worker.emotion.features import CHANNELS, RECIPE, analyse, normalise
 from worker.errors import ConfigError
 from worker.lab.augment import Pool
 from worker.lab.batches import LONGEST, SHORTEST, by_side, epoch, epoch_clips, take, whole
@@ -18,6 +18,7 @@ from worker.lab.sound import decode, seeded
 from worker.lab.store import Store, prepare
 from worker.lab.targets import targets
 
+LENT = {"responses": {}, "sha256": "made"}
 POOL = Pool([], [voice(100, 3.0), voice(160, 3.0)], [])
 
 
@@ -29,7 +30,7 @@ def sound(clip):
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     clips = read(f"csv:{corpus(folder / 'wav')}")
-    prepare(folder / "features", clips, sound, POOL, views=2)
+    prepare(folder / "features", clips, sound, POOL, 2, LENT)
     return Store(folder / "features")
 
 
@@ -45,25 +46,43 @@ def test_what_is_stored_is_what_was_heard(store):
 
 def test_clips_come_back_as_they_were(tmp_path):
     clip = Clip(Path("a.wav"), "s", "sad", "c", (1, 2, 3, 4, 5, 6), "F", "en", "own", "t", {"x": "y"})
-    prepare(tmp_path, [clip], lambda _: voice(120, 1.0), POOL, views=1)
+    prepare(tmp_path, [clip], lambda _: voice(120, 1.0), POOL, 1, LENT)
     assert Store(tmp_path).clips == [clip]
 
 
 def test_a_view_that_is_missing_is_made_and_the_same(store, tmp_path):
     clips = store.clips[:4]
-    prepare(tmp_path, clips, sound, POOL, views=2)
+    prepare(tmp_path, clips, sound, POOL, 2, LENT)
     second = tmp_path / "view01.npy"
     before = second.read_bytes()
     second.unlink()
-    prepare(tmp_path, clips, sound, POOL, views=2)
+    prepare(tmp_path, clips, sound, POOL, 2, LENT)
     assert second.read_bytes() == before
-    prepare(tmp_path, clips, lambda _: pytest.fail("what is there is not made again"), POOL, views=2)
+    prepare(tmp_path, clips, lambda _: pytest.fail("what is there is not made again"), POOL, 2, LENT)
 
 
 def test_a_folder_of_other_clips_is_refused(store, tmp_path):
-    prepare(tmp_path, store.clips[:2], sound, POOL, views=1)
+    prepare(tmp_path, store.clips[:2], sound, POOL, 1, LENT)
     with pytest.raises(ConfigError, match="other clips"):
-        prepare(tmp_path, store.clips[1:3], sound, POOL, views=1)
+        prepare(tmp_path, store.clips[1:3], sound, POOL, 1, LENT)
+
+
+def test_a_folder_with_other_sounds_mixed_in_is_refused(store, tmp_path):
+    prepare(tmp_path, store.clips[:2], sound, POOL, 1, LENT)
+    assert Store(tmp_path).lent == LENT
+    with pytest.raises(ConfigError, match="other noises, voices or rooms"):
+        prepare(tmp_path, store.clips[:2], sound, POOL, 2, LENT | {"sha256": "others"})
+
+
+@pytest.mark.parametrize("recipe", [RECIPE - 1, None])
+def test_features_by_another_recipe_are_refused(store, tmp_path, recipe):
+    prepare(tmp_path, store.clips[:2], sound, POOL, 1, LENT)
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"recipe": recipe}))
+    with pytest.raises(ConfigError, match=f"recipe {recipe}, and this version's is {RECIPE}"):
+        Store(tmp_path)
+    with pytest.raises(ConfigError, match="recipe"):
+        prepare(tmp_path, store.clips[:2], sound, POOL, 2, LENT)
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):
@@ -106,6 +125,8 @@ def test_whole_clips_in_batches_of_one_length(store):
 def test_sides(store):
     sides = {clip.speaker: "test" if clip.speaker == "s3" else "train" for clip in store.clips}
     assert [store.clips[i].speaker for i in by_side(store.clips, sides, "test")] == ["s3"] * 3
+    assert by_side(store.clips, sides, "test", without=["table"]) == []
+    assert by_side(store.clips, sides, "test", without_sentences=[""]) == []
     assert len(take(targets(store.clips), [1, 2]).speech) == 2
 
 

@@ -9,7 +9,7 @@ from worker.audio import RATE
 from worker.emotion import CLASSES, Emotion
 from worker.lab.corpora import Clip
 from worker.lab.judge import Verdicts
-from worker.lab.streams import live, voiced
+from worker.lab.streams import SURE, asked, every_window, live
 from worker.vad.silero import Silero
 
 
@@ -66,8 +66,45 @@ def test_too_few_clips_of_a_speaker_are_no_stream(tmp_path):
     assert live(Pattern("sad"), *clips(tmp_path, count=2)) == {}
 
 
-def test_voice_is_told_from_silence():
+class Vad:
+    """Speech where the sound is not silent; `sure` may be written down for each frame instead."""
+
+    def __init__(self, *sure):
+        self.sure = sure
+
+    def predict(self, batch):
+        [(samples, state)] = batch
+        at = state or 0
+        return [(self.sure[at] if at < len(self.sure) else float(samples.any()), at + 1)]
+
+
+def spans(windows):
+    return [(round(w.start, 1), round(w.end, 1)) for w in windows]
+
+
+def test_an_engine_is_asked_what_the_worker_would_ask_it():
+    """From 1 s of voice on, every half a second of it, the last two seconds; pauses are within, silence is not."""
+    sound = np.concatenate(
+        [silence(1.0), voice(120, 3.0), silence(1.0), voice(120, 0.7), silence(1.0), voice(120, 0.3)]
+    )
+    assert spans(asked(sound, Vad())) == [(1.0, 2.0), (1.0, 2.5), (1.0, 3.0), (1.5, 3.5), (2.0, 4.0), (5.0, 5.7)]
+    assert asked(silence(5.0), Vad()) == []
+
+
+def test_a_voice_once_heard_is_let_go_as_late_as_the_worker_does():
+    doubtful = [0.6] * 10 + [0.4] * 60
+    assert spans(asked(voice(120, 70 * 512 / RATE), Vad(*doubtful)))[-1] == (0.0, 2.0)
+    assert asked(voice(120, 70 * 512 / RATE), Vad(*[0.4] * 70)) == []
+
+
+def test_an_engine_is_asked_about_a_person_and_not_about_silence():
     sound = np.concatenate([silence(1.0), speech("anna")[: 2 * RATE]])
-    found = voiced(sound, Silero())
-    assert not found[: RATE // 2].any()
-    assert found[RATE:].mean() > 0.5
+    found = asked(sound, Silero())
+    assert found
+    assert all(window.start > 0.5 for window in found)
+
+
+def test_every_window_is_the_last_two_seconds_and_a_short_clip_is_one():
+    assert spans(every_window(voice(120, 3.05))) == [(0.0, 1.0), (0.0, 1.5), (0.0, 2.0), (0.5, 2.5), (1.0, 3.0)]
+    assert len(every_window(voice(120, 0.6))) == 1
+    assert SURE == 0.55

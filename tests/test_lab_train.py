@@ -1,6 +1,7 @@
 """From recordings to a model file, by the commands."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from typer.testing import CliRunner
 
 from tests.made import corpus
 from tests.support import require_module
+from worker.emotion.features import RECIPE
 from worker.errors import ConfigError, UndertoneError
 from worker.lab.cli import app
+from worker.lab.splits import digest
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +79,55 @@ def test_the_model_file_says_what_the_network_says_and_all_about_itself(work, ru
     about = judge(str(path)).about
     assert about["corpora"] == {"made": "synthetic", "table": ""}
     assert set(about["temperature"]) == {"1.0", "1.5", "2.0", "3.0"}
-    assert len(about["splits"]) == 64
+    assert (about["splits"], about["fold"]) == (digest(work / "splits.csv"), 0)
+    assert about["lent"]["train"]["voices"] > 0
+
+
+def test_a_checkpoint_knows_the_split_that_it_learned_by(work, run, tmp_path):
+    assert state(run)[1]["splits"] == digest(work / "splits.csv")
+    other = tmp_path / "other"
+    shutil.copytree(work / "features", other / "features")
+    lines = (work / "splits.csv").read_text().splitlines()
+    (other / "splits.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    with pytest.raises(ConfigError, match="was not trained with"):
+        lab("calibrate", other, "--run", run, "--out", other / "model.onnx")
+    shutil.copytree(run, other / "run")
+    with pytest.raises(ConfigError, match="other speakers"):
+        lab("train", other, "--out", other / "run", "--epochs", 7, "--batch", 8, "--width", 16, "--rate", 0.003)
+
+
+def test_a_checkpoint_of_other_features_is_refused(run, tmp_path):
+    import torch
+
+    held = torch.load(run / "model.pt", weights_only=True)
+    torch.save(held | {"features": RECIPE - 1}, tmp_path / "model.pt")
+    with pytest.raises(ConfigError, match="features of another version"):
+        state(tmp_path)
+
+
+def test_sentences_that_are_left_out_are_judged_alone(work, tmp_path):
+    """A corpus in which each speaker says three sentences, of which one is kept for judging."""
+    lines = (work / "wav" / "table.csv").read_text().splitlines()
+    told = [f"{line},{'text' if not n else ('ieo', 'tie', 'dfa')[n % 3]}" for n, line in enumerate(lines)]
+    (work / "wav" / "told.csv").write_text("\n".join(told) + "\n")
+    lab("prepare", tmp_path, "--corpus", f"csv:{work}/wav/told.csv", "--views", 1)
+    small = ("--epochs", 1, "--batch", 8, "--width", 8)
+    lab("train", tmp_path, "--out", tmp_path / "run", *small, "--without-sentence", "ieo")
+    options = state(tmp_path / "run")[1]["options"]
+    assert options["without_sentences"] == ["ieo"]
+    with pytest.raises(ConfigError, match="no clip with an emotion is left"):
+        lab(
+            "train",
+            tmp_path,
+            "--out",
+            tmp_path / "no",
+            *small,
+            *(f"--without-sentence={s}" for s in ("ieo", "tie", "dfa")),
+        )
+    lab("calibrate", tmp_path, "--run", tmp_path / "run", "--out", tmp_path / "m.onnx")
+    arguments = ("--corpus", f"csv:{work}/wav/told.csv", "--splits", tmp_path / "splits.csv", "--quick")
+    lab("evaluate", "--engine", tmp_path / "m.onnx", *arguments, "--sentence", "ieo", "--json", tmp_path / "f.json")
+    assert json.loads((tmp_path / "f.json").read_text())["corpora"]["told"]["clips"] == 4
 
 
 def test_a_batch_says_what_single_windows_say(run):
@@ -98,6 +149,12 @@ def test_evaluation_counts_only_speakers_that_were_held_out(work, run):
     assert figures["not speech"]["table"]["windows"] > 0
     lab("card", "--engine", work / "model.onnx", "--figures", work / "figures.json", "--out", work / "card.md")
     card = (work / "card.md").read_text()
+    assert "; few speakers)" in card
+    assert "| ECE of four |" in card
+    assert "right when shown (by chance)" in card
+    assert "voice activity detection lets" in card
+    with pytest.raises(ConfigError, match="it is judged with --fold 0"):
+        lab("evaluate", "--engine", work / "model.onnx", *arguments, "--fold", 1)
     assert f"| table | 12 | 4 | 3 | {figures['corpora']['table']['uar']:.3f} (" in card
     assert "Not meant for" in card
 

@@ -25,6 +25,7 @@ def test_a_window_gets_classes_affect_and_whether_it_is_speech(path):
     assert sum(voiced.scores.values()) == pytest.approx(1)
     assert voiced.confidence == max(voiced.scores.values())
     assert (voiced.speech, silent.speech) == (True, False)
+    assert voiced.margin > 0 > silent.margin
     assert -1 <= voiced.valence <= 1
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from math import log
 
@@ -111,9 +112,9 @@ def said(smoother, *windows, start=0.0):
 
 
 def test_the_first_window_is_shown_at_once_with_the_sum_of_its_classes():
-    window = heard(0.4, angry=0.4, fearful=0.2, disgusted=0.1, neutral=0.1, happy=0.1, sad=0.1)
+    window = heard(0.4, angry=0.4, fearful=0.2, disgusted=0.2, neutral=0.1, happy=0.05, sad=0.05)
     event = push(Smoother(), 3.0, window, provisional=True)
-    assert event == EmotionEstimated(3.0, "ada", 1.0, 0.4, -0.4, window.scores, 0.7, True, "prosody", "tense")
+    assert event == EmotionEstimated(3.0, "ada", 1.0, 0.4, -0.4, window.scores, 0.8, True, "prosody", "tense")
 
 
 def test_categories_are_averaged_as_log_probabilities_whatever_their_confidence():
@@ -136,17 +137,17 @@ def test_a_category_of_zero_does_not_rule_it_out():
 def test_only_the_span_counts_for_categories_too():
     smoother = Smoother(span_s=1.0)
     said(smoother, ANGRY, ANGRY)
-    event = push(smoother, 3.5, heard(angry=0.6))
-    assert event.confidence == push(Smoother(), 1.0, heard(angry=0.6)).confidence
+    event = push(smoother, 3.5, heard(angry=0.7))
+    assert event.confidence == push(Smoother(), 1.0, heard(angry=0.7)).confidence
 
 
 def test_no_label_is_likely_enough_and_that_is_said_once_and_never_as_neutral():
     assert said(Smoother(), VAGUE, VAGUE, VAGUE) == ["mixed", None, None]
-    assert said(Smoother(), VAGUE, ANGRY, ANGRY, ANGRY, ANGRY)[-1] == "tense"
+    assert said(Smoother(), VAGUE, *[ANGRY] * 8)[-1] == "tense"
 
 
 def test_while_a_change_is_not_certain_the_label_goes_on_with_its_own_probability():
-    smoother = Smoother(span_s=0.5)
+    smoother = Smoother(span_s=0.5, appear_windows=2)
     push(smoother, 2.0, ANGRY)
     event = push(smoother, 2.5, HAPPY)
     assert (event.label, event.confidence) == ("tense", 0.12)
@@ -154,31 +155,54 @@ def test_while_a_change_is_not_certain_the_label_goes_on_with_its_own_probabilit
     assert push(smoother, 3.0, HAPPY).label == "positive"
 
 
-def test_one_odd_window_changes_nothing_and_two_do():
+def test_a_voice_that_changes_loses_its_label_within_two_seconds_and_a_pause_for_thought_does_not():
     smoother = Smoother()
-    assert said(smoother, *[ANGRY] * 4, HAPPY, *[ANGRY] * 4) == ["tense"] * 9
-    assert said(smoother, *[HAPPY] * 5, start=4.5)[-1] == "positive"
+    assert said(smoother, *[ANGRY] * 4, *[HAPPY] * 3, *[ANGRY] * 4) == ["tense"] * 11
+    shown = said(smoother, *[HAPPY] * 10, start=5.5)
+    assert shown[:4] == ["tense", "tense", "tense", "mixed"]
+    assert set(shown[4:9]) <= {None, "positive"}
+    assert shown[9] == "positive"
+
+
+def test_a_short_reply_alone_is_given_a_label_only_where_that_is_likely():
+    assert said(Smoother(), heard(happy=0.74)) == ["mixed"]
+    assert said(Smoother(), heard(happy=0.76)) == ["positive"]
+    assert said(Smoother(min_probability=0.8), heard(happy=0.76)) == ["mixed"], "no less likely than a later one"
 
 
 def test_what_is_not_speech_is_said_once_and_left_out_of_the_mean():
-    assert said(Smoother(), NOISE, NOISE, ANGRY, ANGRY, NOISE, ANGRY) == [
-        "not_speech",
-        None,
-        None,
-        "tense",
-        None,
-        "tense",
-    ]
-    smoother = Smoother()
-    assert said(smoother, ANGRY, NOISE, NOISE, NOISE) == ["tense", None, "not_speech", None]
-    event = push(smoother, 4.0, ANGRY)
+    smoother = Smoother(appear_windows=2)
+    assert said(smoother, NOISE, NOISE, ANGRY, ANGRY) == ["not_speech", None, None, "tense"]
+    assert said(smoother, NOISE, ANGRY, NOISE, NOISE, NOISE, start=2.0) == [None, "tense", None, "not_speech", None]
+    event = push(smoother, 6.5, ANGRY)
     assert event is None, "one window of speech does not end it"
-    event = push(smoother, 4.3, ANGRY)
+    event = push(smoother, 6.8, ANGRY)
     assert (event.label, event.arousal, event.scores["angry"]) == ("tense", 0.0, 0.8)
 
 
 def test_noise_that_follows_mixed_has_its_own_reason():
     assert said(Smoother(), VAGUE, NOISE, NOISE, VAGUE, VAGUE) == ["mixed", None, "not_speech", None, "mixed"]
+
+
+def doubted(margin, emotion=ANGRY):
+    """A window whose score for speech is so far above the engine's bound."""
+    return replace(emotion, margin=margin, speech=margin >= 0)
+
+
+def test_an_utterance_must_be_speech_on_average_and_by_a_margin():
+    assert said(Smoother(), doubted(0.6)) == ["not_speech"], "as a laugh may be"
+    assert said(Smoother(), doubted(0.8)) == ["tense"]
+    assert said(Smoother(speech_margin=0.0), doubted(0.6)) == ["tense"]
+    assert said(Smoother(), doubted(2.0), doubted(0.1), doubted(0.1)) == ["tense", "tense", "tense"]
+    assert said(Smoother(), doubted(2.0), *[doubted(0.1)] * 4)[-1] == "not_speech"
+    assert said(Smoother(), doubted(9.0), doubted(-1.0), doubted(-1.0))[-1] == "not_speech", "whatever the mean"
+
+
+def test_how_surely_something_was_speech_is_not_carried_into_the_next_utterance():
+    smoother = Smoother()
+    said(smoother, *[doubted(9.0)] * 4)
+    assert push(smoother, 6.0, doubted(0.1)) is None, "one window alone tells nothing"
+    assert push(smoother, 6.5, doubted(0.1)).reason == "not_speech"
 
 
 def test_after_a_long_silence_a_voice_is_heard_afresh():
@@ -199,7 +223,7 @@ def test_silence_is_no_reason_to_abstain_twice():
 
 def test_a_language_may_have_its_own_bound():
     window = heard(angry=0.6)
-    bounds = {"min_probability": 0.65, "by_language": {"de": 0.8, "en": 0.5}}
+    bounds = {"min_probability": 0.65, "first_probability": 0.0, "by_language": {"de": 0.8, "en": 0.5}}
     assert said(Smoother(**bounds), window) == ["tense"], "its label has fear and disgust as well: 0.76"
     assert said(Smoother(language="fr", **bounds), window) == ["tense"]
     assert said(Smoother(language="de", **bounds), window) == ["mixed"]
@@ -214,7 +238,7 @@ def test_labels_of_an_unchanging_voice_hardly_change():
     own = [max(likely, key=likely.get) for likely in (fold(window.scores) for window in windows)]
     shown = said(Smoother(), *windows)
     assert changes(own) > 20
-    assert changes(shown) <= 4
+    assert changes(shown) <= 2
     assert shown.count("tense") > 220
 
 
@@ -237,7 +261,7 @@ emotions = st.builds(
 @given(st.lists(st.tuples(st.sampled_from([0.5, 0.5, 0.5, 1.7, 9.0]), emotions), max_size=30))
 def test_whatever_is_heard(windows):
     smoother, twin = Smoother(), Smoother()
-    at, reason, weak = 0.0, None, False
+    at, reason, against = 0.0, None, 0
     for step, window in windows:
         at += step
         event = push(smoother, at, window)
@@ -251,9 +275,9 @@ def test_whatever_is_heard(windows):
             assert event.label in LABELS
             assert event.confidence == pytest.approx(fold(event.scores)[event.label], abs=1e-3)
             assert sum(event.scores.values()) == pytest.approx(1, abs=1e-3)
-            low = event.confidence < 0.45 - 1e-3
-            assert not (low and weak), "a label outlived its probability by two windows"
-            reason, weak = None, low
+            against = against + 1 if fold(window.scores)[event.label] < 0.3 else 0
+            assert against < 4, "a label outlived what spoke against it"
+            reason = None
         else:
             assert reason is not None or not window.speech
 
@@ -263,7 +287,7 @@ def test_whatever_is_heard(windows):
 def test_no_single_window_brings_up_another_label(steady, place, odd):
     windows = [heard(sad=p) for p in steady]
     windows.insert(place, odd)
-    assert set(said(Smoother(), *windows)) - {None, "mixed"} == {"low"}
+    assert set(said(Smoother(), *windows)) <= {None, "mixed", "low"}
 
 
 @pytest.mark.parametrize(
@@ -272,10 +296,11 @@ def test_no_single_window_brings_up_another_label(steady, place, odd):
         {"span_s": 0.0},
         {"min_confidence": 1.5},
         {"min_probability": 1.1},
-        {"min_probability": 0.1},
+        {"min_probability": 0.2},
+        {"first_probability": 1.1},
         {"hysteresis": -0.1},
         {"by_language": {"de": 1.2}},
-        {"by_language": {"de": 0.05}},
+        {"by_language": {"de": 0.25}},
         {"by_language": {"German": 0.6}},
         {"language": "DE"},
     ],

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.emotion.labels import LABELS
-from worker.emotion.verdict import MIXED, NOT_SPEECH, Verdict
+from worker.emotion.verdict import MIXED, NOT_SPEECH, OTHER_WINDOWS, Bounds, Verdict
 
 LETTERS = {label[0]: label for label in LABELS} | {"-": MIXED, "#": NOT_SPEECH}
-LEAST, HYSTERESIS = 0.55, 0.1
+BOUNDS = Bounds(first=0.75, least=0.55, keep=0.3, appear_windows=3, leave_windows=2)
 
 
 def likely(**known):
@@ -20,7 +20,7 @@ def likely(**known):
 
 
 def shown(pattern):
-    verdict = Verdict(LEAST, HYSTERESIS)
+    verdict = Verdict(BOUNDS)
     written = []
     for letter in pattern:
         sure = likely() if letter == "-" else likely(**{LETTERS[letter]: 0.9}) if letter != "#" else None
@@ -33,42 +33,58 @@ def shown(pattern):
     ("windows", "screen"),
     [
         ("tttt", "tttt"),
-        ("-#", "--"),
-        ("##tt", "###t"),
+        ("--ttt", "----t"),
+        ("--tt-ttt", "-------t"),
         ("tpttptt", "ttttttt"),
-        ("t#t-tpt", "ttttttt"),
-        ("tpp", "ttp"),
+        ("t-t-t", "ttttt"),
         ("t--", "tt-"),
-        ("--tt", "---t"),
+        ("tppp", "tt-p"),  # against one label after two windows, for another after three
+        ("tpnpnp", "tt----"),
+        ("-#", "--"),
+        ("-##", "--#"),
+        ("t#t#t", "ttttt"),
         ("t##", "tt#"),
-        ("tplnt", "tt---"),  # never the same twice in a row, so it is nothing but mixed
-        ("tp-pp", "tt--p"),
-        ("tpnn", "tt-n"),
+        ("#t#t", "####"),
+        ("##tttt", "###-tt"),  # speech after two windows, a label after three
+        ("tt-#-", "tttt-"),  # what is no speech speaks neither for a label nor against it
+        ("-tt#ttt", "------t"),
     ],
 )
-def test_a_change_is_shown_once_two_windows_in_a_row_ask_for_it(windows, screen):
+def test_it_takes_windows_in_a_row(windows, screen):
     assert shown(windows) == screen
 
 
-def test_what_is_shown_goes_on_down_to_the_lower_bound():
-    verdict = Verdict(LEAST, HYSTERESIS)
-    for p, what in [(0.55, "tense"), *[(0.46, "tense")] * 3, *[(0.44, "tense"), (0.44, MIXED)], *[(0.54, MIXED)] * 3]:
-        assert verdict.push(likely(tense=p), likely(tense=p)) == what
+def test_a_first_answer_must_be_likelier_than_a_later_one():
+    for p, what in [(0.75, "tense"), (0.74, MIXED)]:
+        assert Verdict(BOUNDS).push(likely(tense=p), likely(tense=p)) == what
+    verdict = Verdict(BOUNDS)
+    verdict.push(likely(), likely())
+    for what in (MIXED, MIXED, "tense"):
+        assert verdict.push(likely(tense=0.55), likely(tense=0.55)) == what
 
 
-def test_a_low_bound_does_not_keep_a_label_that_another_has_passed():
-    verdict = Verdict(0.3, 0.1)
-    verdict.push(likely(tense=0.5), likely(tense=0.5))
-    for tense, positive, what in [(0.4, 0.45, "tense")] * 3 + [(0.3, 0.5, "tense"), (0.3, 0.5, "positive")]:
-        now = likely(tense=tense, positive=positive)
-        assert verdict.push(now, now) == what
+def test_a_label_stays_while_the_newest_windows_are_not_against_it_whatever_the_mean():
+    verdict = Verdict(BOUNDS)
+    verdict.push(likely(tense=0.8), likely(tense=0.8))
+    for own, what in [(0.3, "tense"), (0.3, "tense"), (0.29, "tense"), (0.4, "tense"), (0.29, "tense"), (0.29, MIXED)]:
+        assert verdict.push(likely(tense=0.2), likely(tense=own)) == what
 
 
-def test_a_label_that_only_the_mean_names_is_not_shown_anew():
-    verdict = Verdict(LEAST, HYSTERESIS)
-    for smoothed in [likely(tense=0.8), *[likely(positive=0.8)] * 3]:
-        what = verdict.push(smoothed, likely(tense=0.8))
-    assert what == MIXED
+def test_another_label_comes_up_without_mixed_between_where_the_first_is_still_heard():
+    verdict = Verdict(BOUNDS)
+    verdict.push(likely(tense=0.8), likely(tense=0.8))
+    now = likely(positive=0.6, tense=0.35)
+    sure, vague = likely(positive=0.9), likely(positive=0.2)
+    screen = [verdict.push(window, window) for window in (now, now, sure, vague, vague)]
+    assert screen == ["tense", "tense", "positive", "positive", MIXED], (
+        "what spoke against one is not held against both"
+    )
+
+
+def test_a_label_that_only_the_mean_names_is_not_shown():
+    verdict = Verdict(BOUNDS)
+    verdict.push(likely(), likely())
+    assert {verdict.push(likely(positive=0.8), likely(tense=0.8)) for _ in range(5)} == {MIXED}
 
 
 dealt = st.lists(st.integers(1, 20), min_size=4, max_size=4).map(
@@ -79,23 +95,34 @@ windows = st.lists(st.none() | st.tuples(dealt, dealt), max_size=40)
 
 @settings(deadline=None)
 @given(windows)
-def test_whatever_is_heard(sequence):
-    verdict = Verdict(LEAST, HYSTERESIS)
+def test_every_change_was_asked_for_by_windows_in_a_row(sequence):
+    verdict = Verdict(BOUNDS)
     screen = [verdict.push_other() if heard is None else verdict.push(*heard) for heard in sequence]
-    for (before, now), (last, newest) in zip(pairwise(screen), pairwise(sequence), strict=True):
-        if now == before:
-            assert supports(now, last, LEAST - HYSTERESIS) or supports(now, newest, LEAST - HYSTERESIS)
-        else:
-            assert not supports(before, last, LEAST)
-            assert not supports(before, newest, LEAST)
-            assert now == MIXED or (supports(now, last, LEAST) and supports(now, newest, LEAST))
+    for at, (before, now) in enumerate(pairwise(screen), 1):
+        if now in LABELS and now != before:
+            for heard in sequence[at + 1 - BOUNDS.appear_windows : at + 1]:
+                assert heard is not None
+                assert heard[0][now] >= BOUNDS.least
+                assert heard[1][now] == max(heard[1].values())
+        if now == NOT_SPEECH != before:
+            assert sequence[at - 1] is sequence[at] is None
+        if now == MIXED != before:
+            last = [heard for heard in sequence[: at + 1] if heard is not None]
+            if before == NOT_SPEECH:
+                assert None not in sequence[at + 1 - OTHER_WINDOWS : at + 1]
+            else:
+                assert all(own[before] < BOUNDS.keep for _, own in last[-BOUNDS.leave_windows :])
 
 
-def supports(what, window, least):
-    """Whether a window asks for this; for `mixed`, whether it may."""
-    if window is None or what == NOT_SPEECH:
-        return window is None and what == NOT_SPEECH
-    smoothed, _ = window
-    if what == MIXED:
-        return least < LEAST or all(p < LEAST - HYSTERESIS for p in smoothed.values())
-    return smoothed[what] >= least
+@settings(deadline=None)
+@given(windows)
+def test_a_label_does_not_outlive_the_windows_against_it(sequence):
+    verdict, against = Verdict(BOUNDS), 0
+    for heard in sequence:
+        before = verdict.shown
+        now = verdict.push_other() if heard is None else verdict.push(*heard)
+        if now in LABELS and now == before and heard is not None:
+            against = against + 1 if heard[1][now] < BOUNDS.keep else 0
+        elif now != before:
+            against = 0
+        assert against < BOUNDS.leave_windows

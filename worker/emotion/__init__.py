@@ -33,6 +33,8 @@ class Emotion:
     """True while the engine does not know this speaker's usual voice well enough."""
     speech: bool = True
     """False where the engine hears something that is not one person's speech: music, laughter, a crowd."""
+    margin: float | None = None
+    """How far above the engine's own bound its score for speech is, in log-odds; None where it has no such score."""
 
 
 class EmotionModel(Protocol):

@@ -1,10 +1,11 @@
 """Watches whether voices, and what the engine makes of them, still are as they were at first."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from math import log, sqrt
+from itertools import islice
+from math import ceil, log, sqrt
 from os import urandom
 from typing import Annotated
 
@@ -25,8 +26,12 @@ VOICED_MOVED, LEVEL_MOVED_DB = 0.1, 6.0
 """Smaller changes of a mean are taken for other people and other rooms (judgement)."""
 SURE = 2.326
 """Standard normal deviate that chance exceeds once in a hundred times."""
-IN_A_ROW = {"confidence": 1, "voiced_ratio": 2, "level_dbfs": 2, MIX: 2}
-"""Periods one after the other that have to differ from the reference before it is said."""
+SURE_OF_FIVE = 2.878
+"""The same once in five hundred times: a mean is looked at five times while a period moves on by its own length."""
+AT_ONCE = {"confidence"}
+"""Said as soon as a period differs from the reference; of the others that has to last."""
+STEPS = 5
+"""A period moves on by this part of it."""
 NOT_SPEECH = "not_speech"
 
 Values = NDArray[np.float64]
@@ -53,6 +58,14 @@ class Period:
         if said is not None:
             self.classes[said] += 1
 
+    def take(self, other: "Period") -> None:
+        """Add all that another one holds."""
+        self.windows += other.windows
+        self.weights += other.weights
+        self.sums += other.sums
+        self.squares += other.squares
+        self.classes += other.classes
+
     @property
     def size(self) -> float:
         """How many independent windows these are worth: their number, less for utterances of many.
@@ -72,68 +85,136 @@ class Period:
         return np.maximum(self.squares / self.windows - self.means**2, 0) / self.size
 
 
-class DriftWatch:
-    """Adds up windows of all speakers until a period is large enough, and compares it with the first one.
+@dataclass(slots=True, eq=False)
+class _Step:
+    """A part of a period, and hashes of whose windows these are."""
 
-    A period ends with the first window by which it has `windows` windows of `speakers` people. Of a person only a
-    keyed hash of the pseudonym is held, to count people, and that no longer than the period lasts.
+    number: int
+    """How many steps were begun before it, or before the oldest that it took in."""
+    period: Period = field(default_factory=Period)
+    people: set[bytes] = field(default_factory=set)
+
+    def take(self, older: "_Step") -> None:
+        self.number = older.number
+        self.period.take(older.period)
+        self.people |= older.people
+
+
+@dataclass(slots=True)
+class _Measure:
+    """What is known of one measure."""
+
+    differs: bool = False
+    since: int = 0
+    """The newest step when that began."""
+    told: bool = False
+    alarms: int = 0
+
+
+class DriftWatch:
+    """Compares the last windows of all speakers, again and again, with the first ones.
+
+    The last period is as many of the newest windows as it takes to have `windows` windows of `speakers` people; it
+    moves on by a fifth of `windows`. The reference is the first such period, and none of its windows counts again.
+    While people are too few a period goes on, its oldest windows as one sum, so that memory is bounded. Of a person
+    only a keyed hash of the pseudonym is held, to count people, and that no longer than a window of theirs counts.
 
     Said is when the mean confidence fell by more than `slip` of the reference's, when the voiced part moved by
     VOICED_MOVED or the level by LEVEL_MOVED_DB, each by more than chance explains, or when the mix of classes moved
-    (see `psi`). It is said once, and again only after a period in which it was not so.
+    (see `psi`); all but the first only when that lasts until none of the windows is left with which it began. It is
+    said once, and again only after it was not so for as long.
+
+    Among `speakers` people who speak equally long each is 1 / `speakers` of the mean. With 10 no single voice can move
+    the mean confidence by a `slip` of 0.1 of its value, nor the voiced part by VOICED_MOVED, though its own went from
+    full to nothing; so 1 / `slip` is the least that speaks of all and not of one.
     """
 
     def __init__(
         self,
         windows: Annotated[int, Field(ge=50)] = 500,
-        speakers: Annotated[int, Field(ge=1)] = 20,
+        speakers: Annotated[int, Field(ge=1)] = 10,
         slip: Annotated[float, Field(gt=0, lt=1)] = 0.1,
     ) -> None:
-        self._windows, self._speakers = windows, speakers
+        self._windows, self._speakers, self._step = windows, speakers, ceil(windows / STEPS)
         self._limits = np.array([slip, VOICED_MOVED, LEVEL_MOVED_DB])
         self.reference: Period | None = None
         self.last: Period | None = None
-        self._streaks = dict.fromkeys((*MEANS, MIX), 0)
-        self._alarms = dict.fromkeys((*MEANS, MIX), 0)
+        self._measures = {name: _Measure() for name in (*MEANS, MIX)}
+        self._key = urandom(16)
+        self._begun = 0
+        self._steps: deque[_Step] = deque()
         self._begin()
 
     def _begin(self) -> None:
-        self._now = Period()
-        self._people: set[bytes] = set()
-        self._key = urandom(16)
+        self._steps.append(_Step(self._begun))
+        self._begun += 1
 
     def push(self, window: Window, place: int, speaker: str, emotion: Emotion, engine: str) -> list[EmotionDrifted]:
         """Take what `engine` said of a window that `place` windows of the same utterance came before."""
         ratio = window.voiced_s / (window.end - window.start)
-        self._now.add(np.array([emotion.confidence, ratio, level_dbfs(window)]), likeliest(emotion), place)
-        self._people.add(blake2b(speaker.encode(), digest_size=8, key=self._key).digest())
-        if self._now.windows < self._windows or len(self._people) < self._speakers:
+        newest = self._steps[-1]
+        newest.period.add(np.array([emotion.confidence, ratio, level_dbfs(window)]), likeliest(emotion), place)
+        newest.people.add(blake2b(speaker.encode(), digest_size=8, key=self._key).digest())
+        if newest.period.windows < self._step:
             return []
-        self.last = self._now
+        period = self._roll()
+        oldest, newest = self._steps[0], self._steps[-1]
         self._begin()
+        if period is None:
+            return []
+        self.last = period
         if self.reference is None:
-            self.reference = self.last
+            self.reference = period
+            self._steps.clear()
+            self._begin()
+            return []
         return [
-            EmotionDrifted(window.end, measure, before, now, self.last.windows, engine)
-            for measure, before, now in self._compare(self.reference, self.last)
+            EmotionDrifted(window.end, measure, before, now, period.windows, engine)
+            for measure, before, now, differs in self._compare(self.reference, period)
+            if self._tells(measure, differs, oldest.number, newest.number)
         ]
 
-    def _compare(self, reference: Period, last: Period) -> list[tuple[str, float, float]]:
-        """Each measure that has now differed for long enough: (its name, then, now)."""
+    def _roll(self) -> Period | None:
+        """The last period; None as long as there are too few windows or people."""
+        while self._suffice(islice(self._steps, 1, None)):
+            self._steps.popleft()
+        if len(self._steps) > STEPS:
+            self._steps[1].take(self._steps[0])
+            self._steps.popleft()
+        if not self._suffice(self._steps):
+            return None
+        period = Period()
+        for step in self._steps:
+            period.take(step.period)
+        return period
+
+    def _suffice(self, steps: Iterable[_Step]) -> bool:
+        held = list(steps)
+        people = set().union(*(step.people for step in held))
+        return sum(step.period.windows for step in held) >= self._windows and len(people) >= self._speakers
+
+    def _compare(self, reference: Period, last: Period) -> list[tuple[str, float, float, bool]]:
+        """Of each measure: its name, then, now, and whether it differs by more than chance explains."""
         before, now = reference.means, last.means
         moved = np.array([(before[0] - now[0]) / max(before[0], 1e-9), *np.abs(now - before)[1:]])
-        by_chance = SURE * np.sqrt(reference.errors + last.errors)
+        by_chance = SURE_OF_FIVE * np.sqrt(reference.errors + last.errors)
         beyond = (moved > self._limits) & (np.abs(now - before) > by_chance)
-        found = [(MEANS[i], float(before[i]), float(now[i]), bool(beyond[i])) for i in range(len(MEANS))]
         mix, limit = psi(reference, last)
-        found.append((MIX, limit, mix, mix > limit))
-        said = []
-        for measure, then, value, differs in found:
-            self._streaks[measure] = self._streaks[measure] + 1 if differs else 0
-            if self._streaks[measure] == IN_A_ROW[measure]:
-                self._alarms[measure] += 1
-                said.append((measure, then, value))
-        return said
+        means = [(MEANS[i], float(before[i]), float(now[i]), bool(beyond[i])) for i in range(len(MEANS))]
+        return [*means, (MIX, limit, mix, mix > limit)]
+
+    def _tells(self, name: str, differs: bool, oldest: int, newest: int) -> bool:
+        """Whether this is to be said now that a period of the steps from `oldest` to `newest` differs, or does not."""
+        measure = self._measures[name]
+        if differs != measure.differs:
+            measure.differs, measure.since = differs, newest
+        lasts = oldest > measure.since
+        if not differs:
+            measure.told = measure.told and not lasts
+        elif not measure.told and (lasts or name in AT_ONCE):
+            measure.told, measure.alarms = True, measure.alarms + 1
+            return True
+        return False
 
     def figures(self, name: str) -> Mapping[str, float]:
         """The gauge of this name: a measure of the reference and of the last period; nothing before the first."""
@@ -148,7 +229,7 @@ class DriftWatch:
 
     def alarms(self) -> Mapping[str, float]:
         """How often each measure was said to have drifted."""
-        return self._alarms
+        return {name: measure.alarms for name, measure in self._measures.items()}
 
 
 def level_dbfs(window: Window) -> float:

@@ -19,6 +19,8 @@ from worker.errors import ConfigError, EngineError
 
 LARGEST = 100_000_000
 """Bytes; no model that is meant to run beside a call is larger."""
+LEAST = 1e-9
+"""Of what is left to certainty: a bound of 1 has finite log-odds."""
 AFFECT = slice(len(CLASSES), len(CLASSES) + 2)
 
 Values = NDArray[np.float64]
@@ -34,6 +36,8 @@ class Answers:
     """Shape (n, 2): valence and arousal in -1 to 1."""
     speech: Values
     """Shape (n,): how sure it is that this is one person's speech, 0 to 1."""
+    margin: Values
+    """Shape (n,): by how much that is above the bound for the window's length, in log-odds."""
     heard: NDArray[np.bool_]
     """Shape (n,): whether that is sure enough to say anything."""
 
@@ -81,8 +85,10 @@ class Model:
         logits = outputs[:, : len(CLASSES)] / np.interp(seconds, *self._warmth)[:, np.newaxis]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
         speech = 1 / (1 + np.exp(-outputs[:, -1]))
-        heard = speech >= np.interp(seconds, *self._threshold)
-        return Answers(odds / odds.sum(axis=1, keepdims=True), outputs[:, AFFECT], speech, heard)
+        bound = np.interp(seconds, *self._threshold)
+        margin = outputs[:, -1] - np.log(bound / np.maximum(1 - bound, LEAST))
+        shares = odds / odds.sum(axis=1, keepdims=True)
+        return Answers(shares, outputs[:, AFFECT], speech, margin, speech >= bound)
 
     def _answers(self) -> bool:
         """Whether the graph takes and gives what it should, and numbers come out."""

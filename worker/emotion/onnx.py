@@ -43,8 +43,11 @@ class Onnx:
                     confidence=float(shares.max()),
                     scores=dict(zip(CLASSES, map(float, shares), strict=True)),
                     speech=bool(heard),
+                    margin=float(margin),
                 ),
                 None,
             )
-            for shares, affect, heard in zip(said.probabilities, said.affect, said.heard, strict=True)
+            for shares, affect, margin, heard in zip(
+                said.probabilities, said.affect, said.margin, said.heard, strict=True
+            )
         ]

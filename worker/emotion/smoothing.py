@@ -3,13 +3,15 @@
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from worker.emotion import Emotion
 from worker.emotion.labels import LABELS, fold
-from worker.emotion.verdict import Verdict
+from worker.emotion.verdict import Bounds, Verdict
 from worker.errors import ConfigError
 from worker.events import EmotionAbstained, EmotionEstimated
 
@@ -18,6 +20,9 @@ LEAST = 1e-3
 
 SILENT_S = 2.0
 """After a longer silence a voice is heard afresh: how someone sounded is not carried into their next turn."""
+
+MARGINS = 8
+"""Of so many windows: someone who laughs after a long sentence laughs all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,12 @@ class Smoother:
     """The mean of what was heard in the last `span_s` seconds of the sound's own time.
 
     Engines that name categories: the mean of log-probabilities, which lets no single window decide by its certainty
-    alone, folded into labels; `Verdict` says which one is shown. Windows that are not speech are left out of the mean.
-    `min_probability` of the room's `language`, a code such as "de", may be set apart in `by_language`.
+    alone, folded into labels; `Verdict` says which one is shown. Windows that are not speech are left out of the mean;
+    those of one utterance must be speech by `speech_margin` on average, in log-odds above the engine's own bound.
+    A label is shown once it was at least as likely as `min_probability` for `appear_windows` windows in a row, and a
+    voice's first answer is one from `first_probability` on. It goes once `leave_windows` in a row, each by itself, give
+    it less than `min_probability` - `hysteresis`. `min_probability` of the room's `language`, a code such as "de", may
+    be set apart in `by_language`. The defaults were chosen on CREMA-D's development speakers: see docs/emotion.md.
 
     Other engines: windows count by their confidence, and below a mean confidence of `min_confidence` it abstains.
 
@@ -43,15 +52,19 @@ class Smoother:
 
     def __init__(
         self,
-        span_s: float = 2.5,
+        span_s: float = 3.0,
         min_confidence: float = 0.3,
         min_probability: float = 0.55,
-        hysteresis: float = 0.1,
+        first_probability: float = 0.75,
+        hysteresis: float = 0.25,
+        appear_windows: Annotated[int, Field(ge=1, le=100)] = 5,
+        leave_windows: Annotated[int, Field(ge=1, le=100)] = 4,
+        speech_margin: float = 0.7,
         language: str = "",
         by_language: Mapping[str, float] = {},
     ) -> None:
-        if span_s <= 0 or not 0 <= min_confidence <= 1:
-            raise ConfigError("smoothing: span_s must be above 0 and min_confidence within 0 to 1.")
+        if span_s <= 0 or not (0 <= min_confidence <= 1 and 0 <= first_probability <= 1):
+            raise ConfigError("smoothing: span_s must be above 0, min_confidence and first_probability within 0 to 1.")
         if not all(0 <= hysteresis < least <= 1 for least in (min_probability, *by_language.values())):
             raise ConfigError(
                 "smoothing: min_probability and every value of by_language must be above hysteresis and at most 1, "
@@ -59,8 +72,9 @@ class Smoother:
             )
         if not all(re.fullmatch("[a-z]{2,3}", code) for code in (*by_language, *filter(None, [language]))):
             raise ConfigError("smoothing: language and the keys of by_language are codes of small letters, such as de.")
-        self._span_s, self._min_confidence = span_s, min_confidence
-        self._min_probability, self._hysteresis = by_language.get(language, min_probability), hysteresis
+        self._span_s, self._min_confidence, self._speech_margin = span_s, min_confidence, speech_margin
+        least = by_language.get(language, min_probability)
+        self._bounds = Bounds(max(first_probability, least), least, least - hysteresis, appear_windows, leave_windows)
         self.reset()
 
     def reset(self) -> None:
@@ -78,6 +92,7 @@ class Smoother:
         """What the window from `window_start` to `at`, in seconds, adds; None where nothing new can be said."""
         if self._heard and window_start - self._heard[-1][0] > SILENT_S:
             self._begin()
+        emotion = self._weighed(window_start, emotion)
         self._heard.append((at, emotion))
         while self._heard[0][0] <= at - self._span_s:
             self._heard.popleft()
@@ -103,7 +118,18 @@ class Smoother:
 
     def _begin(self) -> None:
         self._heard: deque[tuple[float, Emotion]] = deque()
-        self._verdict = Verdict(self._min_probability, self._hysteresis)
+        self._margins: deque[float] = deque(maxlen=MARGINS)
+        self._verdict = Verdict(self._bounds)
+
+    def _weighed(self, start: float, emotion: Emotion) -> Emotion:
+        """Not speech where the utterance is not, on average. Windows of one utterance overlap; no others do."""
+        if emotion.margin is None or not self._heard or start >= self._heard[-1][0]:
+            self._margins.clear()
+        if emotion.margin is None:
+            return emotion
+        self._margins.append(emotion.margin)
+        sure = emotion.speech and sum(self._margins) / len(self._margins) >= self._speech_margin
+        return replace(emotion, speech=sure)
 
     def _label(self, emotion: Emotion) -> _Answer | str | None:
         """The label that is shown, with its own probability even where it is about to change; or why there is none."""

@@ -137,6 +137,17 @@ def _opening(table: Table, seconds: float | None) -> Table:
     return table[start : start + frames]
 
 
-def by_side(clips: Sequence[Clip], sides: Mapping[str, str], side: str) -> list[int]:
-    """Indices of the clips whose speaker stands on a side."""
-    return [i for i, clip in enumerate(clips) if sides[clip.speaker] == side]
+def by_side(
+    clips: Sequence[Clip],
+    sides: Mapping[str, str],
+    side: str,
+    without: Sequence[str] = (),
+    without_sentences: Sequence[str] = (),
+) -> list[int]:
+    """Indices of the clips whose speaker stands on a side, but for those of some corpora or sentences."""
+    left_out = set(without_sentences)
+    return [
+        i
+        for i, clip in enumerate(clips)
+        if sides[clip.speaker] == side and clip.corpus not in without and clip.text not in left_out
+    ]

@@ -36,33 +36,28 @@ def prepare(
 
     Clips that are unlabelled lend their voices for babble, and those that are not speech lend noise.
     """
-    from worker.lab import corpora, nonspeech, splits, store
-    from worker.lab.augment import Pool
-    from worker.lab.sound import decode, read_scaled
+    from worker.lab import corpora, lending, nonspeech, splits, store
+    from worker.lab.sound import decode
     from worker.lab.targets import agreements
 
     clips = [clip for spec in corpus for clip in corpora.read(spec)]
-    lent = {clip.speaker: clip for clip in clips if clip.emotion in (corpora.NOT_SPEECH, corpora.UNLABELLED)}
-    parts = splits.deal(lent.values())
-    usable = [clip for name, clip in sorted(lent.items()) if splits.side(parts[name], 0) == "train"]
-    pool = Pool(
-        noises=[read_scaled(clip.path) for clip in usable if clip.emotion == corpora.NOT_SPEECH],
-        voices=[read_scaled(clip.path) for clip in usable if clip.emotion == corpora.UNLABELLED],
-        rooms=[decode(path) for path in _free_rooms(rooms)] if rooms else [],
-    )
-    if pool.voices:
-        clips += nonspeech.clips()
+    placed = splits.places([*clips, *nonspeech.clips()])
+    lenders = lending.Lenders(clips, placed, lending.rooms(rooms) if rooms else lending.Rooms())
+    pools = {side: lenders.pool(side) for side in splits.SIDES}
+    clips += [clip for clip in nonspeech.clips() if pools[placed[clip.speaker].sides[0]].voices]
 
     def sound(clip: "Clip") -> "Samples":
-        made = clip.corpus == nonspeech.CORPUS
-        return nonspeech.make(clip.path.name, pool) if made else decode(clip.path)
+        if clip.corpus != nonspeech.CORPUS:
+            return decode(clip.path)
+        return nonspeech.make(clip.path.name, pools[placed[clip.speaker].sides[0]])
 
     for name, alpha in agreements(clips).items():
         print(f"{name}: listeners agree with Krippendorff's alpha {alpha:.3f}.")
-    digest = splits.write(work / "splits.csv", clips)
-    print(f"{len(clips)} clips of {len({clip.speaker for clip in clips})} speakers; splits.csv has SHA-256 {digest}.")
+    speakers = {clip.speaker for clip in clips}
+    digest = splits.write(work / "splits.csv", {name: placed[name] for name in speakers})
+    print(f"{len(clips)} clips of {len(speakers)} speakers; splits.csv has SHA-256 {digest}.")
     with _bar("clips") as step:
-        store.prepare(work / "features", clips, sound, pool, views, jobs, step)
+        store.prepare(work / "features", clips, sound, pools["train"], views, lenders.facts(), jobs, step)
 
 
 @app.command()
@@ -78,6 +73,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Another number is another run.")] = 1,
     bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Faster where the processor knows this format.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="A corpus not to learn from; repeat it.")] = None,
+    without_sentence: Annotated[
+        list[str] | None, typer.Option(help="A sentence (the corpus' column text) not to learn from; repeat it.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     engine: Annotated[str, typer.Option(help="onnx, or egemaps, which heeds --fold and --without only.")] = "onnx",
 ) -> None:
@@ -101,14 +99,15 @@ def train(
         seed=seed,
         bfloat16=bfloat16,
         without=tuple(without or ()),
+        without_sentences=tuple(without_sentence or ()),
     )
-    sides = splits.read(work / "splits.csv", fold)
+    sides, digest = splits.read(work / "splits.csv", fold), splits.digest(work / "splits.csv")
     with _bar("batches") as step:
 
         def say(figures: dict[str, float]) -> None:
             print("  ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
 
-        path = trainer.train(Store(work / "features"), sides, out, options, device, say, step)
+        path = trainer.train(Store(work / "features"), sides, digest, out, options, device, say, step)
     print(f"The checkpoint is {path}.")
 
 
@@ -132,25 +131,27 @@ def calibrate(
     trainer = _with_torch("worker.lab.train")
     exporter = _with_torch("worker.lab.export")
     network, state = trainer.load(run / "model.pt")
-    store = Store(work / "features")
-    fold, without = state["options"]["fold"], state["options"]["without"]
-    sides = splits.read(work / "splits.csv", fold)
-    dev = [i for i in by_side(store.clips, sides, "dev") if store.clips[i].corpus not in without]
+    _check_splits(work, state["splits"], run)
+    store, options = Store(work / "features"), state["options"]
+    sides = splits.read(work / "splits.csv", options["fold"])
+    left_out = options["without"], options["without_sentences"]
+    dev = by_side(store.clips, sides, "dev", *left_out)
 
     def ask(chosen: Any, seconds: float, view: int) -> Any:
         return trainer.outputs_of(network, store, chosen, view, seconds)
 
     fitted = fit(store.clips, dev, ask, store.views)
-    learnt = [clip for clip in store.clips if clip.corpus not in without and sides[clip.speaker] == "train"]
-    corpora = {clip.corpus: clip.licence for clip in learnt}
+    learnt = [store.clips[i] for i in by_side(store.clips, sides, "train", *left_out)]
+    corpora = {clip.corpus: clip.licence for clip in learnt} | store.lent["responses"]
     about = {
         "classes": CLASSES,
         "features": RECIPE,
         "corpora": corpora,
-        "fold": fold,
-        "splits": splits.digest(work / "splits.csv"),
+        "lent": store.lent,
+        "fold": options["fold"],
+        "splits": state["splits"],
     }
-    worst = exporter.export(network, out, about | fitted | {"training": state["options"]})
+    worst = exporter.export(network, out, about | fitted | {"training": options})
     for length, figures in fitted["development"].items():
         print(f"{length} s: " + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
     print(f"Wrote {out}, {out.stat().st_size / 1e6:.1f} MB; it differs from the network by at most {worst:.1e}.")
@@ -168,6 +169,9 @@ def evaluate(
     corpus: Corpora,
     splits: Annotated[Path | None, typer.Option(help="A splits.csv: only speakers it does not train on count.")] = None,
     fold: Fold = 0,
+    sentence: Annotated[
+        list[str] | None, typer.Option(help="Judge by this sentence (the corpus' column text) alone; repeat it.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Whole clips only: no noise, no losses.")] = False,
     to_json: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures to this file.")] = None,
@@ -178,18 +182,22 @@ def evaluate(
     from worker.lab import corpora
     from worker.lab import splits as folds
     from worker.lab.evaluate import evaluate as judge_all
-    from worker.lab.judge import FOLD, judge
+    from worker.lab.judge import FOLD, Held, judge
     from worker.lab.report import page
 
     clips = [clip for spec in corpus for clip in corpora.read(spec)]
-    held = folds.held_out(splits) if splits is not None else None
-    if held is not None:
-        judged = range(folds.FOLDS) if FOLD in engine else (fold,)
-        clips = [clip for clip in clips if held.get(clip.speaker, fold) in judged]
+    if sentence:
+        clips = [clip for clip in clips if clip.text in sentence]
+    held = None
+    if splits is not None:
+        held = Held(folds.held_out(splits), fold, folds.digest(splits))
+        clips = held.left(clips, every_fold=FOLD in engine)
     if not clips:
-        raise ConfigError("no clip is left to judge by: every speaker was learned from, or the corpora are empty.")
+        raise ConfigError("no clip is left to judge by: each was learned from, or the corpora have none such.")
     with _bar("clips") as step:
         found = judge_all(judge(engine, held), clips, not quick, step)
+    if note := found["engine"].get("note"):
+        print(note)
     for name, figures in found["corpora"].items():
         _show(name, figures)
     for name, figures in found["not speech"].items():
@@ -249,9 +257,18 @@ def _calibrate_egemaps(work: Path, model: Path, out: Path) -> None:
     from worker.lab.store import Store
 
     svm, store = load(model), Store(work / "features")
+    _check_splits(work, svm.about["splits"], model)
     sides = splits.read(work / "splits.csv", svm.about["fold"])
     save(egemaps.calibrate(svm, store.clips, egemaps.functionals(store), sides), out)
     print(f"Wrote {out}.")
+
+
+def _check_splits(work: Path, digest: str, run: Path) -> None:
+    from worker.lab import splits
+
+    path = work / "splits.csv"
+    if not path.is_file() or splits.digest(path) != digest:
+        raise ConfigError(f"{run} was not trained with {path}: name the folder that it was trained from.")
 
 
 def _write(path: Path, text: str) -> None:
@@ -267,6 +284,8 @@ def _write(path: Path, text: str) -> None:
 def _show(title: str, figures: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from worker.lab.metrics import FEW
+
     table = Table("figure", "value", title=title, title_justify="left", box=None)
     for key, value in figures.items():
         if isinstance(value, int | float):
@@ -275,7 +294,8 @@ def _show(title: str, figures: dict[str, Any]) -> None:
             known = {name: each for name, each in value.items() if each is not None}
             table.add_row(key, "  ".join(f"{name} {each:.3g}" for name, each in known.items()))
         elif "interval" in key:
-            table.add_row(key, " to ".join(f"{each:.3f}" for each in value))
+            few = " (few speakers)" if figures["speakers"] < FEW else ""
+            table.add_row(key, " to ".join(f"{each:.3f}" for each in value) + few)
     Console(soft_wrap=True).print(table)
 
 
@@ -288,16 +308,6 @@ def _with_torch(module: str) -> Any:
         if error.name != "torch":
             raise
         raise ConfigError("training needs PyTorch: pip install -c constraints.txt 'undertone[train]'.") from None
-
-
-def _free_rooms(folder: Path) -> list[Path]:
-    """The impulse responses of a folder whose rirs.csv calls them MIT-licensed; all WAV files where there is none."""
-    from worker.lab.corpora import rows
-
-    sheet = folder / "rirs.csv"
-    if not sheet.is_file():
-        return sorted(folder.glob("*.wav"))
-    return [folder / row["path"] for row in rows(sheet, {"path", "licence"}) if row["licence"].startswith("MIT")]
 
 
 @contextmanager

@@ -10,49 +10,36 @@ from numpy.typing import NDArray
 from worker.audio import RATE, Samples
 from worker.emotion import CLASSES
 from worker.emotion.labels import LABELS
-from worker.lab import augment, metrics, streams
+from worker.lab import metrics, streams
 from worker.lab.corpora import NOT_SPEECH, Clip
 from worker.lab.judge import Judge, Verdicts
-from worker.lab.opus import losses, round_trip
-from worker.lab.sound import at_snr, decode, seeded
+from worker.lab.sound import decode, seeded
+from worker.lab.streams import SURE
+from worker.lab.stress import Change, conditions, noise_of
 from worker.vad.silero import Silero
 
 FOUR = ("neutral", "happy", "sad", "angry")
 """The classes that nearly every corpus has."""
-SURE = 0.55
-"""Probability from which on a label is shown."""
 LENGTHS_S = (0.5, 1.0, 1.5, 2.0, 3.0)
 WHOLE_S = 5.0
 """Of a clip, at most this much counts as the whole."""
-HOP_S = 0.5
 QUIET = 10 ** (-30 / 20)
-LEAST_S = 0.5
-"""Voice in a window without which the worker does not ask an engine."""
-
-Change = Callable[[Samples, np.random.Generator], Samples]
-CONDITIONS: Mapping[str, Change] = {
-    "opus 24 kb/s, 5 % lost": lambda x, r: round_trip(x, 24_000, losses(0.05, len(x) // 320 + 2, r)),
-    "opus 16 kb/s, 10 % lost": lambda x, r: round_trip(x, 16_000, losses(0.1, len(x) // 320 + 2, r)),
-    "opus 16 kb/s, 20 % lost": lambda x, r: round_trip(x, 16_000, losses(0.2, len(x) // 320 + 2, r)),
-    "telephone band": lambda x, r: augment.band_limited(x, 300, 3_400),
-    "noise at 20 dB": lambda x, r: at_snr(x, augment.coloured(len(x), r), 20),
-    "noise at 10 dB": lambda x, r: at_snr(x, augment.coloured(len(x), r), 10),
-    "gain +12 dB": lambda x, r: augment.gained(x, 12),
-    "gain -12 dB": lambda x, r: augment.gained(x, -12),
-}
 
 
 def evaluate(
     judge: Judge,
     clips: Sequence[Clip],
-    conditions: bool = True,
+    stressed: bool = True,
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Figures by corpus, fit for JSON. Clips of emotions outside CLASSES are left out; those that are not speech give
-    the share of false verdicts. `conditions` adds lossy lines, noise, gain and short windows, at ten times the cost.
+    the share of false verdicts, and the noise. `stressed` adds lossy lines, noise, gain and short windows, at ten times
+    the cost.
     """
     corpora = sorted({clip.corpus for clip in clips})
     found: dict[str, Any] = {"engine": dict(judge.about), "corpora": {}, "not speech": {}}
+    if stressed:
+        noise, found["noise"] = noise_of(clips)
     done = 0
     for corpus in corpora:
         mine = [clip for clip in clips if clip.corpus == corpus]
@@ -62,8 +49,8 @@ def evaluate(
         if speech:
             said = judge([sound[: round(WHOLE_S * RATE)] for sound in sounds], [clip.speaker for clip in speech])
             found["corpora"][corpus] = figures(speech, said) | _cost(said)
-            if conditions and not np.isnan(said.probabilities).any():
-                found["corpora"][corpus] |= _stressed(judge, speech, sounds)
+            if stressed and not np.isnan(said.probabilities).any():
+                found["corpora"][corpus] |= _stressed(judge, speech, sounds, conditions(noise))
                 found["corpora"][corpus] |= {"live": streams.live(judge, speech, sounds)}
         if other:
             found["not speech"][corpus] = false_verdicts(judge, other)
@@ -105,6 +92,7 @@ def figures(clips: Sequence[Clip], said: Verdicts) -> dict[str, Any]:
         "shown": float(np.mean(shown)),
         "heard as speech": float(np.mean(said.heard)),
         "angry shown": _alarm(truth, choice, sure),
+        "labels shown": _labels(truth, said),
         "largest share of one class": float(np.bincount(choice).max() / len(choice)),
     }
     return found | _four(truth, said, speakers) | _slices(clips, truth, choice) | _perceived(clips, choice)
@@ -117,10 +105,15 @@ def shared(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     return rest / np.maximum(rest.sum(axis=1, keepdims=True), 1e-12), [CLASSES[i] for i in np.flatnonzero(kept)]
 
 
-def label_probability(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the likeliest label of each row: the sum of its classes', which decides whether anything is shown."""
+def by_label(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each label in the order of LABELS: the sum of its classes', shape (n, labels)."""
     columns = [[CLASSES.index(name) for name in names] for names in LABELS.values()]
-    likely: NDArray[np.float64] = np.stack([probabilities[:, each].sum(axis=1) for each in columns]).max(axis=0)
+    return np.stack([probabilities[:, each].sum(axis=1) for each in columns], axis=1)
+
+
+def label_probability(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the likeliest label of each row, which decides whether anything is shown."""
+    likely: NDArray[np.float64] = by_label(probabilities).max(axis=1)
     return likely
 
 
@@ -132,38 +125,50 @@ def onset(sound: Samples) -> int:
 
 
 def false_verdicts(judge: Judge, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Of windows of sound that is nobody's speech, 3 s or the whole clip: how many would show an emotion, by the engine
-    alone and behind the worker's voice activity detection, which lets most such sounds not come this far."""
-    windows, voiced, who = [], [], []
-    vad = Silero()
+    """Of sound that is nobody's speech: how many of the windows about which the worker asks would show an emotion.
+
+    `asked` are those that its own voice activity detection lets through, which stops most such sound. `windows` is all
+    there would be without it; the shares of these say what the engine does alone.
+    """
+    vad, every, asked, who, told = Silero(), [], [], [], []
+    minutes = 0.0
     for clip in clips:
         sound = decode(clip.path)
-        speech = streams.voiced(sound, vad)
-        size = min(len(sound), 3 * RATE)
-        for at in range(0, len(sound) - size + 1, round(HOP_S * RATE)):
-            windows.append(sound[at : at + size])
-            voiced.append(speech[at : at + size].sum() >= LEAST_S * RATE)
-            who.append(clip.speaker)
-    said = judge(windows, who)
-    sure = label_probability(said.probabilities) >= SURE
+        minutes += len(sound) / RATE / 60
+        pieces, heard = streams.every_window(sound), streams.asked(sound, vad)
+        every += [piece.samples for piece in pieces]
+        asked += [piece.samples for piece in heard]
+        who += [clip.speaker] * len(pieces)
+        told += [clip.speaker] * len(heard)
+    alone, behind = judge(every, who), judge(asked, told)
+    sure = label_probability(alone.probabilities) >= SURE
+    shown = (label_probability(behind.probabilities) >= SURE) & behind.heard
     return {
-        "windows": len(windows),
-        "heard as speech": float(np.mean(said.heard)),
-        "false verdicts": float(np.mean(said.heard & sure)),
-        "false verdicts without the speech score": float(np.mean(sure)),
-        "passed voice activity": float(np.mean(voiced)),
-        "false verdicts behind voice activity": float(np.mean(said.heard & sure & np.array(voiced))),
+        "minutes": minutes,
+        "windows": len(every),
+        "asked": len(asked),
+        "false verdicts": _share(shown),
+        "false verdicts a minute": float(shown.sum()) / minutes,
+        "heard as speech without voice activity": _share(alone.heard),
+        "false verdicts without voice activity": _share(alone.heard & sure),
+        "false verdicts without the speech score": _share(sure),
     }
 
 
-def _stressed(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict[str, Any]:
+def _share(which: NDArray[np.bool_]) -> float:
+    return float(np.mean(which)) if len(which) else float("nan")
+
+
+def _stressed(
+    judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples], changes: Mapping[str, Change]
+) -> dict[str, Any]:
     truth, who = np.array([CLASSES.index(clip.emotion) for clip in clips]), [clip.speaker for clip in clips]
 
     def uar(windows: list[Samples]) -> float:
         return metrics.uar(truth, shared(judge(windows, who).probabilities, truth)[0].argmax(axis=1))
 
     worse = {}
-    for name, change in CONDITIONS.items():
+    for name, change in changes.items():
         pairs = zip(clips, sounds, strict=True)
         worse[name] = uar([change(x[: round(WHOLE_S * RATE)], seeded(clip.key, name)) for clip, x in pairs])
     starts = [onset(sound) for sound in sounds]
@@ -175,13 +180,30 @@ def _stressed(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) ->
 
 
 def _alarm(truth: NDArray[np.int64], choice: NDArray[np.int64], sure: NDArray[np.bool_]) -> dict[str, float]:
-    """Precision and miss rate of "angry" among what would be shown."""
+    """Precision and miss rate of "angry" among what would be shown; by chance that precision is its share of all."""
     angry = CLASSES.index("angry")
     shown, meant = (choice == angry) & sure, truth == angry
     return {
         "precision": float(np.mean(truth[shown] == angry)) if shown.any() else float("nan"),
+        "by chance": float(np.mean(meant)),
         "missed": float(np.mean(~shown[meant])) if meant.any() else float("nan"),
         "missed among shown": float(np.mean(choice[meant & sure] != angry)) if (meant & sure).any() else float("nan"),
+    }
+
+
+def _labels(truth: NDArray[np.int64], said: Verdicts) -> dict[str, dict[str, float]]:
+    """For each label: how often it is shown, and is right then; and is by chance, which is its share of the clips."""
+    likely = by_label(said.probabilities)
+    choice = np.where((likely.max(axis=1) >= SURE) & said.heard, likely.argmax(axis=1), -1)
+    names = list(LABELS)
+    right = np.array([names.index(streams.LABEL_OF[CLASSES[n]]) for n in truth])
+    return {
+        name: {
+            "shown": int(np.sum(choice == n)),
+            "precision": _share(right[choice == n] == n),
+            "by chance": float(np.mean(right == n)),
+        }
+        for n, name in enumerate(names)
     }
 
 

@@ -1,7 +1,7 @@
 """What any engine of the worker says of windows of sound."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -13,12 +13,53 @@ from worker import config
 from worker.audio import Samples
 from worker.emotion import CLASSES, ENGINES, Emotion, EmotionModel
 from worker.errors import ConfigError
+from worker.lab.corpora import Clip
 from worker.lab.splits import FOLDS
 from worker.registry import build
 
 Values = NDArray[np.float64]
 FOLD = "{fold}"
 """Stands for the fold's number in the name of a model file of which there is one for each."""
+
+
+UNSAID = "The model does not say which split it was trained by: whether it knows these speakers was not checked."
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who is held out from whom, by a split file."""
+
+    fold_of: Mapping[str, int]
+    """Speaker to the fold in which they are; see `splits.held_out`."""
+    fold: int
+    """The one that a single model was trained for."""
+    digest: str
+    """Of the file."""
+
+    def left(self, clips: Sequence[Clip], every_fold: bool) -> list[Clip]:
+        """The clips by which one model may be judged, or five, each of one fold, which is a slice then. Speakers who
+        are not in the file were learned from by none."""
+        folds = range(FOLDS) if every_fold else (self.fold,)
+        left = [clip for clip in clips if self.fold_of.get(clip.speaker, self.fold) in folds]
+        return [self._sliced(clip) for clip in left] if every_fold else left
+
+    def _sliced(self, clip: Clip) -> Clip:
+        fold = self.fold_of.get(clip.speaker)
+        return clip if fold is None else replace(clip, slices={**clip.slices, "fold": str(fold)})
+
+    def note(self, about: Mapping[str, Any], engine: str, fold: int) -> dict[str, str]:
+        """What to say of a model that does not tell; ConfigError when it tells that it knows these speakers."""
+        if "splits" not in about:
+            return {"note": UNSAID}
+        if about["splits"] != self.digest:
+            raise ConfigError(
+                f"--splits is not the file by which {engine} was trained: name the splits.csv of its run."
+            )
+        if about["fold"] != fold:
+            raise ConfigError(
+                f"{engine} learned from speakers of fold {fold}: it is judged with --fold {about['fold']}."
+            )
+        return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,20 +147,20 @@ class Folds:
         return self._engines[max(0, self._fold_of.get(speaker, 0))]
 
 
-def judge(engine: str, fold_of: Mapping[str, int] | None = None) -> Judge:
+def judge(engine: str, held: Held | None = None) -> Judge:
     """A model file that ends in .onnx or .npz, the engine of a configuration (.yaml), or an engine by its name.
 
-    A file with FOLD in its name stands for five; `fold_of` says in which fold each speaker is held out.
-    Raises ConfigError when it cannot be made.
+    A file with FOLD in its name stands for five, each asked about those whom `held` keeps from it.
+    Raises ConfigError when it cannot be made, and when it says of itself that it is not held out from them.
     """
     if FOLD not in engine:
-        return _engine(engine)
-    if fold_of is None:
+        return _engine(engine, held, held.fold if held else 0)
+    if held is None:
         raise ConfigError(f"--engine {engine} is one model for each fold: say with --splits who is held out where.")
-    return Folds([_engine(engine.replace(FOLD, str(fold))) for fold in range(FOLDS)], fold_of)
+    return Folds([_engine(engine.replace(FOLD, str(fold)), held, fold) for fold in range(FOLDS)], held.fold_of)
 
 
-def _engine(engine: str) -> Engine:
+def _engine(engine: str, held: Held | None, fold: int) -> Engine:
     kinds = {".onnx": "onnx", ".npz": "egemaps"}
     suffix = Path(engine).suffix
     section: dict[str, Any] = {"kind": engine}
@@ -130,4 +171,5 @@ def _engine(engine: str) -> Engine:
         if not section:
             raise ConfigError(f"{engine} has no emotion engine to judge: name one in its section 'emotion'.")
     model = build(ENGINES, section, "--engine")
-    return Engine(model, {"engine": section["kind"], **getattr(model, "about", {})})
+    about = {"engine": section["kind"], **getattr(model, "about", {})}
+    return Engine(model, about | (held.note(about, engine, fold) if held else {}))

@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 10
+"""Speakers below which an interval is marked: of so few it is narrower than it claims, as samples of 5 to 30 groups
+miss how groups differ (Cameron, Gelbach and Miller 2008)."""
+
 Index = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]
 

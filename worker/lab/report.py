@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from worker.emotion import CLASSES
+from worker.lab.metrics import FEW
 
 SIZE, MARGIN = 260, 44
 """Of a picture, in pixels."""
@@ -23,7 +24,9 @@ Points = Sequence[Sequence[float]]
 def page(figures: Mapping[str, Any]) -> str:
     """A page from what `worker.lab.evaluate.evaluate` found."""
     judged = [(name, each) for name, each in figures["corpora"].items() if each["classes"]]
-    body = ["<h1>An emotion engine, judged</h1>", _overview(judged), _not_speech(figures["not speech"])]
+    notes = [figures["engine"].get("note"), f"Noise was {figures['noise']}." if "noise" in figures else None]
+    body = ["<h1>An emotion engine, judged</h1>", *(f"<p>{escape(note)}</p>" for note in notes if note)]
+    body += [_overview(judged), _not_speech(figures["not speech"])]
     body += [_corpus(name, each) for name, each in judged]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Emotion engine</title><style>{STYLE}</style>'
     return head + "\n".join(body) + "</html>\n"
@@ -32,19 +35,28 @@ def page(figures: Mapping[str, Any]) -> str:
 def _overview(judged: Sequence[tuple[str, Any]]) -> str:
     rows = []
     for name, each in judged:
+        few = "; few speakers" if each["speakers"] < FEW else ""
         spans = [
-            "{:.3f} ({:.3f} to {:.3f})".format(each[key], *each[f"{key} interval"]) if key in each else "–"
+            f"{each[key]:.3f} ({each[f'{key} interval'][0]:.3f} to {each[f'{key} interval'][1]:.3f}{few})"
+            if key in each
+            else "–"
             for key in ("uar", "uar of four")
         ]
-        values = [f"{each[key]:.3f}" for key in ("ece", "brier", "accuracy at 50 %", "shown")]
+        measures = ("ece", "ece of four", "brier", "accuracy at 50 %", "shown")
+        values = [f"{each[key]:.3f}" if key in each else "–" for key in measures]
         rows.append([name, each["clips"], each["speakers"], len(each["classes"]), *spans, *values])
-    head = ["corpus", "clips", "speakers", "classes", "UAR (95 %)", "UAR of four (95 %)", "ECE", "Brier"]
+    head = ["corpus", "clips", "speakers", "classes", "UAR (95 %)", "UAR of four (95 %)", "ECE", "ECE of four", "Brier"]
     return _table([*head, "right at 50 % coverage", "shown"], rows)
 
 
 def _not_speech(found: Mapping[str, Any]) -> str:
-    rows = [[name, each["windows"], f"{each['false verdicts']:.2%}"] for name, each in found.items()]
-    return "<h2>Not speech</h2>" + _table(["corpus", "windows", "would show an emotion"], rows) if rows else ""
+    shares = ("false verdicts", "false verdicts without voice activity")
+    rows = [
+        [name, each["windows"], each["asked"], *("–" if each[key] is None else f"{each[key]:.2%}" for key in shares)]
+        for name, each in found.items()
+    ]
+    head = ["corpus", "windows", "asked about", "of these would show an emotion", "of all would, without the VAD"]
+    return "<h2>Not speech</h2>" + _table(head, rows) if rows else ""
 
 
 def _corpus(name: str, each: Mapping[str, Any]) -> str:
@@ -56,7 +68,20 @@ def _corpus(name: str, each: Mapping[str, Any]) -> str:
     bars = {title: each[title] for title in ("recall", "precision", "windows", "conditions") if title in each}
     bars |= {f"UAR by {title}": values for title, values in each["slices"].items()}
     pictures += [_figure(title, _bars(values)) for title, values in bars.items()]
-    return f'<h2>{escape(name)}</h2><div class="pictures">{"".join(pictures)}</div>'
+    return f'<h2>{escape(name)}</h2>{_shown(each["labels shown"])}<div class="pictures">{"".join(pictures)}</div>'
+
+
+def _shown(labels: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            label,
+            each["shown"],
+            "–" if each["precision"] is None else f"{each['precision']:.3f}",
+            f"{each['by chance']:.3f}",
+        ]
+        for label, each in labels.items()
+    ]
+    return _table(["label", "shown", "right", "by chance"], rows)
 
 
 def _figure(title: str, picture: str) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.emotion import CLASSES
@@ -16,6 +17,15 @@ PARTS = 2 * FOLDS
 """Speakers are dealt into ten parts: a fold is judged by two of them, tuned on one, and learns from seven."""
 NOWHERE = -1
 SIDES = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a speaker stands."""
+
+    part: int
+    sides: tuple[str, ...]
+    """In each fold."""
 
 
 def deal(clips: Iterable[Clip]) -> dict[str, int]:
@@ -38,18 +48,26 @@ def side(part: int, fold: int) -> str:
     return "test" if place < 2 else "dev" if place == 2 else "train"
 
 
-def write(path: Path, clips: Iterable[Clip]) -> str:
-    """Write speaker, part and the side in each fold as CSV; returns the SHA-256 of the file.
+def places(clips: Iterable[Clip]) -> dict[str, Place]:
+    """Speaker to place, by the one dealing that says both who is judged and who lends noise and voices.
 
-    Corpora without emotions, which only lend noise and voices, stand in every fold as in the first.
+    Who has no emotions, and so only lends, stands in every fold as in the first.
     """
     clips = list(clips)
     folded = {clip.speaker for clip in clips if clip.emotion in CLASSES}
+    return {
+        speaker: Place(part, tuple(side(part, fold if speaker in folded else 0) for fold in range(FOLDS)))
+        for speaker, part in deal(clips).items()
+    }
+
+
+def write(path: Path, placed: Mapping[str, Place]) -> str:
+    """Write speaker, part and the side in each fold as CSV; returns the SHA-256 of the file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["speaker", "part", *(f"fold{fold}" for fold in range(FOLDS))])
-    for speaker, part in sorted(deal(clips).items()):
-        writer.writerow([speaker, part, *(side(part, fold if speaker in folded else 0) for fold in range(FOLDS))])
+    for speaker, place in sorted(placed.items()):
+        writer.writerow([speaker, place.part, *place.sides])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.getvalue(), encoding="utf-8")
     return digest(path)

@@ -1,7 +1,7 @@
 """Features of whole corpora on disk, so that no sound is decoded or coded twice."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.audio import Samples
-from worker.emotion.features import Table, analyse
+from worker.emotion.features import RECIPE, Table, analyse
 from worker.errors import ConfigError
 from worker.lab.augment import Pool, view
 from worker.lab.corpora import Clip
@@ -21,16 +21,19 @@ Half = NDArray[np.float16]
 
 
 class Store:
-    """A folder: `index.json` with every clip, and for each view one array of all their frames, `analyse` at half
-    precision. View 0 is the clips as they are, others are `augment.view`."""
+    """A folder: `index.json` with the features' recipe, who lent sounds, and every clip; and for each view one array of
+    all their frames, `analyse` at half precision. View 0 is the clips as they are, others are `augment.view`."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigError where nothing was prepared."""
+        """Raises ConfigError where nothing was prepared, or by a version that made other features."""
         try:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder} holds no features: run 'undertone lab prepare' first.") from error
+        _check_recipe(folder, index)
         self.folder = folder
+        self.lent: Mapping[str, Any] = index["lent"]
+        """`Lenders.facts` of what was mixed in."""
         self.clips = [_clip(each) for each in index["clips"]]
         self.starts: NDArray[np.int64] = np.concatenate(([0], np.cumsum(index["frames"])))
         self._views: list[Half] = [
@@ -56,18 +59,21 @@ def prepare(
     sound: Callable[[Clip], Samples],
     pool: Pool,
     views: int,
+    lent: Mapping[str, Any],
     jobs: int = 2,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write the index and the views that are not there yet; the same clips and pool give the same bytes.
 
-    An interrupted view is made anew. Raises ConfigError when the folder holds other clips.
+    `lent` says what the pool is, see `Lenders.facts`. An interrupted view is made anew. Raises ConfigError when the
+    folder holds other clips, or the same ones with other sounds mixed in or other features.
     """
     folder.mkdir(parents=True, exist_ok=True)
     index, total = folder / "index.json", len(clips) * views
     listed = [_as_json(clip) for clip in clips]
-    if index.exists() and json.loads(index.read_text(encoding="utf-8"))["clips"] != listed:
-        raise ConfigError(f"{folder} was prepared from other clips: choose another folder, or delete it.")
+    head = {"recipe": RECIPE, "lent": dict(lent)}
+    if index.exists():
+        _check_same(folder, json.loads(index.read_text(encoding="utf-8")), head | {"clips": listed})
     for number in range(views):
         path = folder / f"view{number:02}.npy"
         if path.exists():
@@ -79,11 +85,26 @@ def prepare(
                 tables.append(table)
                 progress(number * len(clips) + len(tables), total)
         if number == 0:
-            index.write_text(json.dumps({"clips": listed, "frames": [len(t) for t in tables]}), encoding="utf-8")
+            index.write_text(json.dumps(head | {"clips": listed, "frames": [len(t) for t in tables]}), encoding="utf-8")
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.save(file, np.concatenate(tables), allow_pickle=False)
         part.replace(path)
+
+
+def _check_recipe(folder: Path, index: Mapping[str, Any]) -> None:
+    if index.get("recipe") != RECIPE:
+        raise ConfigError(
+            f"{folder} holds features by recipe {index.get('recipe', 'unknown')}, and this version's is {RECIPE}: "
+            "choose another folder, or delete it, and run 'undertone lab prepare'."
+        )
+
+
+def _check_same(folder: Path, held: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    _check_recipe(folder, held)
+    for key, what in (("clips", "from other clips"), ("lent", "with other noises, voices or rooms")):
+        if held.get(key) != wanted[key]:
+            raise ConfigError(f"{folder} was prepared {what}: choose another folder, or delete it.")
 
 
 def _table(clip: Clip, number: int, sound: Callable[[Clip], Samples], pool: Pool) -> Half:

@@ -1,13 +1,14 @@
 """An engine as it is heard live: windows of a speaker who goes on, made steady, and quiet where nothing is sure."""
 
+import asyncio
+import inspect
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from worker.audio import RATE, Samples
+from worker.audio import RATE, AudioChunk, Samples
 from worker.audio.windows import Window, Windows
 from worker.emotion import CLASSES
 from worker.emotion.labels import LABELS
@@ -16,13 +17,16 @@ from worker.events import EmotionAbstained, EmotionEstimated
 from worker.lab import metrics
 from worker.lab.corpora import Clip
 from worker.lab.judge import Judge
-from worker.vad import WINDOW
-from worker.vad.silero import Silero
+from worker.speaker import Models, Speaker
+from worker.vad import WINDOW, Vad
+from worker.vad.segmenter import Segmenter
 
 LONGEST_S = 30.0
 """Of one speaker in one emotion."""
 LEAST_CLIPS = 3
 """Fewer do not make a speaker who goes on."""
+SURE = float(inspect.signature(Smoother).parameters["min_probability"].default)
+"""Probability from which on the worker shows a label, by its own default."""
 LABEL_OF = {name: label for label, names in LABELS.items() for name in names}
 
 
@@ -38,7 +42,7 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
     windows = shown = right = 0
     truth, answer = [], []
     for (speaker, emotion), sound in _speakers(clips, sounds):
-        pieces = list(_windows(sound))
+        pieces = every_window(sound)
         said = judge.stream([piece.samples for piece in pieces], speaker)
         labels = _labels(pieces, said.emotions, speaker)
         best = [CLASSES[int(row.argmax())] for row in said.probabilities]
@@ -68,13 +72,27 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
     }
 
 
-def voiced(sound: Samples, vad: Silero) -> NDArray[np.bool_]:
-    """Of each sample, whether the worker's voice activity detection takes it for speech."""
-    out, state = np.zeros(len(sound), bool), None
-    for at in range(0, len(sound) - WINDOW + 1, WINDOW):
-        [(probability, state)] = vad.predict([(sound[at : at + WINDOW], state)])
-        out[at : at + WINDOW] = probability >= 0.5
-    return out
+def asked(sound: Samples, vad: Vad) -> list[Window]:
+    """The windows about which the worker asks its engine: a speaker of its own, by its own defaults, hears `sound`."""
+
+    async def probability(frame: tuple[Samples, Any]) -> tuple[float, Any]:
+        [answer] = vad.predict([frame])
+        return answer
+
+    async def hear() -> list[Window]:
+        speaker = Speaker("", Models(probability, None, ""), Segmenter(""), Windows(), Smoother())
+        found = await speaker.hear(AudioChunk("", 0.0, sound))
+        return [item for item in [*found, *speaker.stop(len(sound) / RATE)] if isinstance(item, Window)]
+
+    return asyncio.run(hear())
+
+
+def every_window(sound: Samples) -> list[Window]:
+    """What the worker would ask its engine about, were every moment voiced."""
+    windows = Windows()
+    starts = range(0, len(sound) - WINDOW + 1, WINDOW)
+    found = [windows.push(at / RATE, sound[at : at + WINDOW], True, True) for at in starts]
+    return [window for window in [*found, windows.end(len(sound) / RATE)] if window is not None]
 
 
 def _speakers(clips: Sequence[Clip], sounds: Sequence[Samples]) -> Iterator[tuple[tuple[str, str], Samples]]:
@@ -92,15 +110,6 @@ def _trimmed(sound: Samples) -> Samples:
     level = np.sqrt(np.mean(np.square(frames), axis=1))
     loud = np.flatnonzero(level > level.max() * 10 ** (-30 / 20)) if len(level) else np.zeros(0, int)
     return sound[loud[0] * 320 : (loud[-1] + 1) * 320] if len(loud) else sound
-
-
-def _windows(sound: Samples) -> Iterator[Window]:
-    """What the worker would give its engine, were every moment voiced."""
-    windows = Windows()
-    for at in range(0, len(sound) - WINDOW + 1, WINDOW):
-        window = windows.push(at / RATE, sound[at : at + WINDOW], True, True)
-        if window is not None:
-            yield window
 
 
 def _labels(pieces: Sequence[Window], emotions: Sequence[Any], speaker: str) -> list[str]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from worker.emotion import CLASSES
+from worker.emotion.features import RECIPE
 from worker.errors import ConfigError
 from worker.lab import metrics
 from worker.lab.batches import Batch, by_side, epoch, whole
@@ -46,6 +47,8 @@ class Options:
     """Whether the network runs in this format, a third faster on processors that have it."""
     without: tuple[str, ...] = ()
     """Corpora to leave out."""
+    without_sentences: tuple[str, ...] = ()
+    """Sentences to leave out, as `Clip.text` names them."""
 
 
 Say = Callable[[dict[str, float]], None]
@@ -54,6 +57,7 @@ Say = Callable[[dict[str, float]], None]
 def train(
     store: Store,
     sides: Mapping[str, str],
+    splits: str,
     out: Path,
     options: Options,
     device: str = "cpu",
@@ -62,15 +66,16 @@ def train(
 ) -> Path:
     """Train on the speakers of the side `train`; returns the checkpoint `out/model.pt`.
 
-    `say` is given each epoch's figures, `step` batches done and expected. ConfigError when `out` holds another run.
+    `splits` is the digest of the file that `sides` are of, which the checkpoint keeps. `say` is given each epoch's
+    figures, `step` batches done and expected. ConfigError when `out` holds another run.
     """
     torch.manual_seed(options.seed)
-    chosen = [i for i in by_side(store.clips, sides, "train") if store.clips[i].corpus not in options.without]
+    chosen = by_side(store.clips, sides, "train", options.without, options.without_sentences)
     dev = [i for i in by_side(store.clips, sides, "dev") if store.clips[i].emotion in CLASSES]
     if not any(store.clips[i].emotion in CLASSES for i in chosen):
         raise ConfigError("no clip with an emotion is left to learn from: prepare a labelled corpus.")
     goals = targets(store.clips, options.votes)
-    run = _Run(out / "model.pt", options, device, math.ceil(len(chosen) / options.batch))
+    run = _Run(out / "model.pt", options, splits, device, math.ceil(len(chosen) / options.batch))
     while run.epoch < options.epochs:
         random = seeded("epoch", options.seed, run.epoch)
         torch.manual_seed(options.seed * 1000 + run.epoch)
@@ -90,8 +95,8 @@ def train(
 class _Run:
     """The network, its running mean, the optimiser and how far they are."""
 
-    def __init__(self, path: Path, options: Options, device: str, steps: int) -> None:
-        self.path, self.options, self.device, self.steps = path, options, device, steps
+    def __init__(self, path: Path, options: Options, splits: str, device: str, steps: int) -> None:
+        self.path, self.options, self.splits, self.device, self.steps = path, options, splits, device, steps
         self.network = Network(options.width, options.dropout).to(device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), options.rate, weight_decay=options.decay)
         self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
@@ -142,6 +147,8 @@ class _Run:
         part = self.path.with_suffix(".part")
         state = {
             "options": _plain(self.options),
+            "splits": self.splits,
+            "features": RECIPE,
             "epoch": self.epoch,
             "count": self.count,
             "steps": self.steps,
@@ -156,6 +163,8 @@ class _Run:
     def _resume(self, state: dict[str, Any]) -> None:
         if state["options"] | {"epochs": 0} != _plain(self.options) | {"epochs": 0}:
             raise ConfigError(f"{self.path} is of a run with other options: choose another folder, or delete it.")
+        if (state.get("splits"), state.get("features")) != (self.splits, RECIPE):
+            raise ConfigError(f"{self.path} is of a run on other speakers or features: choose another folder.")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -163,9 +172,10 @@ class _Run:
 
 
 def load(path: Path) -> tuple[Network, dict[str, Any]]:
-    """The network of a checkpoint with its averaged weights, and the run's options and log; nothing is unpickled.
+    """The network of a checkpoint with its averaged weights, and the run's `options`, `splits` (the digest of its split
+    file), `log` and `epoch`; nothing is unpickled.
 
-    Raises ConfigError when there is none or it is not one of ours.
+    Raises ConfigError when there is none, it is not one of ours, or this version makes other features.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -173,9 +183,13 @@ def load(path: Path) -> tuple[Network, dict[str, Any]]:
         network = Network(options["width"], options["dropout"])
         weights = {k.removeprefix("module."): v for k, v in state["average"].items() if k.startswith("module.")}
         network.load_state_dict(weights)
+        known = {key: state[key] for key in ("options", "splits", "log", "epoch")}
+        recipe = state["features"]
     except Exception as error:
         raise ConfigError(f"{path} is no checkpoint of 'undertone lab train' ({type(error).__name__}).") from error
-    return network.eval(), {"options": options, "log": state["log"], "epoch": state["epoch"]}
+    if recipe != RECIPE:
+        raise ConfigError(f"{path} learned from features of another version: prepare and train again.")
+    return network.eval(), known
 
 
 def loss_of(outputs: Tensor, goals: Targets) -> Tensor:
@@ -222,4 +236,5 @@ def _look(network: torch.nn.Module, store: Store, dev: list[int], goals: Targets
 
 
 def _plain(options: Options) -> dict[str, Any]:
-    return asdict(options) | {"without": list(options.without)}
+    """As JSON has it, too."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
