@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
 
-from tests.support import free_port, require
+from tests.support import free_port, require, wait_for_port
 from worker.audio import AudioChunk
 from worker.errors import RoomError
 from worker.privacy.policy import Consent
@@ -28,6 +28,8 @@ from worker.rooms.janus.room import JanusRoom
 
 CONFIGURATION = Path("deploy/janus")
 SECRET = "of-the-room"
+TONES = {"ada": {400, 425, 450, 475}, "ben": {625, 650, 675, 700}, "cyd": {850, 875, 900, 925}}
+"""440, 660 and 880 Hz, in bins of 25 Hz, with room for the holes between what somebody said."""
 _numbers = count(5000)
 
 
@@ -68,14 +70,7 @@ class JanusServer:
                 stdin=subprocess.DEVNULL,
                 cwd=self._folder,
             )
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except ConnectionRefusedError:
-                time.sleep(0.01)
-            else:
-                return
-        pytest.fail(f"janus did not start: {self._log.read_text()[-2000:]}")
+        wait_for_port(self.port)
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -198,6 +193,45 @@ class Publisher(Client):
             await self.pc.close()
 
 
+@asynccontextmanager
+async def people(url, room, join=None, **hertz):
+    """Publishers by their display names."""
+    async with AsyncExitStack() as stack:
+        present = [Publisher(url, room, name, tone, **(join or {})) for name, tone in hertz.items()]
+        for one in present:
+            stack.push_async_callback(one.close)
+            await one.enter()
+        yield present
+
+
+async def our_feed(watcher):
+    """The worker's feed as others see it, once it publishes."""
+    async with asyncio.timeout(5):
+        while True:
+            for who in (await watcher.ask(request="listparticipants"))["participants"]:
+                if who["publisher"] and who["display"].startswith("Undertone"):
+                    return who["id"]
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def telling(url, room, display, **channels):
+    """Somebody who publishes nothing but data: their feed, and their channels by label, each with its options."""
+    async with client(url, room) as one:
+        pc = connection()
+        try:
+            feed = (await one.ask(request="join", ptype="publisher", display=display))["id"]
+            made = {label: pc.createDataChannel(label, **options) for label, options in channels.items()}
+            await pc.setLocalDescription(await pc.createOffer())
+            offer = {"type": "offer", "sdp": pc.localDescription.sdp}
+            answer = (await one.ask(offer, request="publish", audio=False, video=False, data=True))["jsep"]
+            await pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+            await until(lambda: all(channel.readyState == "open" for channel in made.values()))
+            yield feed, made
+        finally:
+            await pc.close()
+
+
 class Viewer(Client):
     """Somebody who subscribes to a feed's data, as a browser must: by opening a channel of its own."""
 
@@ -290,6 +324,13 @@ async def stay(url, room, **options):
         await task
 
 
+async def refusal(url, room, **options):
+    async with stay(url, room, **options) as one:
+        await until(lambda: one.error, 6)
+        assert one.kinds(Tick) == []
+        return one.error.code
+
+
 def tones(chunks):
     """The strongest frequencies of all stretches of 40 ms that hold sound, rounded to the bins of 25 Hz."""
     found = set()
@@ -298,6 +339,11 @@ def tones(chunks):
         if np.sqrt(np.mean(part**2)) > 0.05:
             found.add(int(np.argmax(np.abs(np.fft.rfft(part * np.hanning(640))))) * 25)
     return found
+
+
+def unmixed(one):
+    heard = {name: tones(one.sound(name)) for name in TONES}
+    return all(found <= TONES[name] for name, found in heard.items()) or heard
 
 
 async def until(true, within_s=10.0):
@@ -337,24 +383,25 @@ def own_address():
         return one.getsockname()[0]
 
 
-@pytest.fixture
-def turn(tmp_path):
-    """The address of a TURN server of the test's own, whose user is `ada` with the password `quite-secret`."""
+@contextmanager
+def coturn(folder, *options):
+    """The address of a TURN server of the test's own."""
     port, address = free_port(), own_address()
-    options = ["-n", "--no-tls", "--no-dtls", "--no-cli", "--lt-cred-mech", "--realm=tests", "--user=ada:quite-secret"]
+    options = ["-n", "--no-tls", "--no-dtls", "--no-cli", "--realm=tests", *options]
     options += [f"--listening-ip={address}", f"--relay-ip={address}", f"--listening-port={port}"]
-    options += [f"--pidfile={tmp_path}/turn.pid", "--log-file=stdout", "--simple-log"]
-    with (tmp_path / "turn.log").open("wb") as log:
-        process = subprocess.Popen([require("turnserver"), *options], stdout=log, stderr=log, cwd=tmp_path)
+    options += [f"--pidfile={folder}/turn.pid", "--log-file=stdout", "--simple-log"]
+    with (folder / "turn.log").open("wb") as log:
+        process = subprocess.Popen([require("turnserver"), *options], stdout=log, stderr=log, cwd=folder)
     try:
-        for _ in range(1000):
-            try:
-                socket.create_connection((address, port), 1).close()
-            except ConnectionRefusedError:
-                time.sleep(0.01)
-            else:
-                break
+        wait_for_port(port, address)
         yield f"turn:{address}:{port}?transport=udp"
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def turn(tmp_path):
+    """The address of one whose user is `ada` with the password `quite-secret`."""
+    with coturn(tmp_path, "--lt-cred-mech", "--user=ada:quite-secret") as address:
+        yield address

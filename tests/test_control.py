@@ -15,7 +15,7 @@ from pydantic import Field
 from structlog.testing import capture_logs
 
 from worker.config import settle
-from worker.errors import RoomError
+from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
 from worker.manager import Rooms
 from worker.ops.control import Control
@@ -36,7 +36,7 @@ class Scripted:
     def __init__(self, policy, url: str = "ws://away.test:8188", room: Annotated[str, Field(max_length=20)] = "a",
                  pin: str = "", fail: str = "", extra: Mapping[str, Any] = {}, turn_url: str = "") -> None:  # fmt: skip
         self.name, self.started = f"room-{room}", datetime.now(UTC)
-        self.policy, self._fail, self._closed, self.sent = policy, fail, asyncio.Event(), []
+        self.policy, self.pin, self._fail, self._closed, self.sent = policy, pin, fail, asyncio.Event(), []
 
     async def __aiter__(self):
         if self._fail:
@@ -149,11 +149,58 @@ async def test_who_decides_is_heard_from_then_on():
             ({"speaker": "ada"}, 422),
             ({"speaker": ["ada"], "analysed": True}, 422),
             ({"speaker": "ada", "analysed": False, "more": 1}, 422),
+            ({"speaker": "ada", "analysed": False, "feed": True}, 422),
+            ({"speaker": "ada", "analysed": False, "feed": ["1"]}, 422),
         ):
             assert (await ask(session, "PUT", path, body))[0] == status
         assert policy.may_hear("ada")
         assert not policy.may_hear("eve")
         assert (await ask(session, "PUT", "/v1/rooms/other/consent", {"speaker": "ada", "analysed": True}))[0] == 404
+
+
+async def test_a_yes_that_names_a_feed_is_not_given_to_whoever_took_the_name_on():
+    async with controlled() as (session, rooms):
+        room = (await ask(session, "POST", "/v1/rooms", meeting()))[1]["id"]
+        policy = next(iter(rooms._open.values())).policy
+        policy.present("ada", "7")
+        policy.record("ada", True)
+        path, yes = f"/v1/rooms/{room}/consent", {"speaker": "ada", "analysed": True}
+        policy.present("ada", "8")  # somebody else under her name, or she herself: nobody knows
+        status, said = await ask(session, "PUT", path, yes | {"feed": 7})
+        assert (status, said["code"], policy.may_hear("ada")) == (409, "other_feed", False)
+        for feed in (8, "8"):
+            policy.record("ada", False)
+            assert await ask(session, "PUT", path, yes | {"feed": feed}) == (204, None)
+            assert policy.may_hear("ada")
+        assert (await ask(session, "PUT", path, yes | {"analysed": False, "feed": 7}))[0] == 204
+        assert not policy.may_hear("ada")
+
+
+async def test_a_no_outlives_the_room_that_it_was_said_in():
+    async with controlled() as (session, rooms):
+
+        async def opened(room="a", **fields):
+            body = {"template": "anywhere", "fields": {"url": "ws://sfu.test:8188/", "room": room, **fields}}
+            room = (await ask(session, "POST", "/v1/rooms", body))[1]["id"]
+            while not (await ask(session, "GET", f"/v1/rooms/{room}"))[1]["speakers"]:
+                await asyncio.sleep(0.01)
+            return room, rooms._open[room].policy
+
+        async def decide(room, agreed):
+            body = {"speaker": "ada", "analysed": agreed}
+            assert (await ask(session, "PUT", f"/v1/rooms/{room}/consent", body))[0] == 204
+            assert (await ask(session, "DELETE", f"/v1/rooms/{room}"))[0] == 204
+
+        room, policy = await opened()
+        assert not policy.decided("ada")
+        await decide(room, False)
+        room, policy = await opened(extra={"under": "another setting"})
+        assert policy.decided("ada")
+        assert not policy.may_hear("ada")
+        _, elsewhere = await opened("b")
+        assert not elsewhere.decided("ada")
+        await decide(room, True)
+        assert not (await opened())[1].decided("ada")  # a yes is given anew, for each stay
 
 
 async def test_a_room_that_fails_says_why_and_harms_no_other():
@@ -206,6 +253,7 @@ ROUTES = [
     ("GET", "/v1/rooms/x"),
     ("DELETE", "/v1/rooms/x"),
     ("PUT", "/v1/rooms/x/consent"),
+    ("POST", "/v1/rooms/x/tokens"),
     ("GET", "/v1/openapi.json"),
 ]
 
@@ -227,6 +275,23 @@ async def test_no_page_from_elsewhere_asks(method, path):
             assert (await ask(session, method, path, meeting(), headers={"Origin": origin}))[0] == 403
         assert (await ask(session, method, path, meeting(), headers={"Host": "evil.test"}))[0] == 403
         assert len(rooms) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_a_token_of_its_own_opens_it_and_the_one_that_everyone_who_joins_knows_does_not(method, path):
+    async with controlled(token="key") as (session, rooms):
+        for token in ("hush", "Key", "key,", "ke", ""):
+            header = {"Authorization": f"Bearer {token}"}
+            assert (await ask(session, method, path, meeting(), headers=header))[0] == 401
+        assert len(rooms) == 0
+        assert (await ask(session, method, path, meeting(), headers={"Authorization": "Bearer key"}))[0] != 401
+
+
+async def test_beyond_this_machine_it_has_a_token_of_its_own():
+    server = Server(host="0.0.0.0", token="hush")
+    with pytest.raises(ConfigError, match=r"^control\.token is missing: .*\.$"):
+        Control(server, None)
+    Control(server, None, token="key")
 
 
 async def test_on_this_machine_alone_no_token_is_needed():
@@ -267,6 +332,9 @@ REFUSED = [
     ({"room": {"kind": "embedded", "server": None}}, "room.server is not a known setting"),
     ({"room": {"kind": "embedded", "policy": {}}}, "room.policy is not a known setting"),
     (meeting(kind=SCRIPTED), "the template settles kind"),
+    (meeting(display="Undertone"), "display: that belongs in a template"),
+    (meeting(consent="host", listen_only=True, notice_by="me"), "consent, listen_only, notice_by: that belongs"),
+    ({"room": {"kind": "janus", "url": "ws://sfu.test:8188", "room": 1, "consent": "host"}}, "consent: that belongs"),
     (meeting(url="ws://sfu.test:8188"), "the template settles url"),
     (meeting(pin="", kind="embedded"), "the template settles kind, pin"),
     (meeting("x" * 21), "room.room"),
@@ -418,10 +486,15 @@ async def test_the_document_says_what_there_is():
             valid("Join", body)
         with pytest.raises(jsonschema.ValidationError):
             valid("Join", {"room": {"kind": "replay", "files": []}})
+        janus = {"kind": "janus", "url": "ws://sfu.test:8188", "room": 1}
+        valid("Join", {"room": janus})
+        with pytest.raises(jsonschema.ValidationError):
+            valid("Join", {"room": janus | {"consent": "host"}})
         room = (await ask(session, "POST", "/v1/rooms", meeting()))[1]
         valid("Room", room)
         valid("Rooms", (await ask(session, "GET", "/v1/rooms"))[1])
         valid("Consent", {"speaker": "ada", "analysed": True})
+        valid("Consent", {"speaker": "ada", "analysed": True, "feed": 7})
         valid("Error", (await ask(session, "POST", "/v1/rooms", {}))[1])
         assert room["state"] in STATES
         for reference in _references(document):

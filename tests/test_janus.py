@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import WSMsgType, web
@@ -17,6 +18,7 @@ from worker.rooms import ROOMS
 from worker.rooms.janus import api as api_module
 from worker.rooms.janus.api import CORE, HEARTBEAT_S, PATIENCE_S, SENTENCES, VIDEOROOM, Api
 from worker.rooms.janus.room import JanusRoom
+from worker.rooms.janus.subscriber import WAITING, Subscriber
 
 INFO = {"janus": "server_info", "version": 1102}
 SESSION = {"janus": "success", "data": {"id": 1}}
@@ -357,6 +359,21 @@ async def test_a_feed_that_is_not_up_yet_is_asked_for_again(monkeypatch):
         assert tried[-1] == [{"feed": 7, "mid": "0"}]
 
 
+async def test_a_janus_that_says_more_than_can_be_followed_is_left():
+    told = []
+    one = Subscriber(None, {}, SimpleNamespace(ears={}, ignore=told.append), 1.0)
+    for _ in range(WAITING):
+        one._tell(said(videoroom="slow_link"))
+        one._tell({"janus": "media", "type": "audio", "receiving": True})
+    for number in range(3 * WAITING):
+        one._tell(said(videoroom="updated", streams=[{"type": "audio", "mid": str(number)}]))
+    assert one._told.qsize() == WAITING
+    with pytest.raises(RoomError) as caught:
+        async with asyncio.timeout(5):
+            await one.run()
+    assert caught.value.code == "protocol_error"
+
+
 async def test_a_room_that_is_closed_while_it_joins_ends_without_a_word():
     async with scripted(lambda _: []) as server:
         one = Stay(server.url, 1, **LISTEN)
@@ -379,6 +396,9 @@ async def test_a_room_that_is_closed_while_it_joins_ends_without_a_word():
         ({"listen_only": True}, "notice_by"),
         ({"listen_only": True, "notice_by": " "}, "notice_by"),
         ({"turn_url": "stun:host"}, "turn:"),
+        ({"turn_secret": "north", "turn_username": "ada"}, "turn_secret makes names"),
+        ({"display": "Ada"}, '"Undertone" in it'),
+        ({"display": ""}, '"Undertone" in it'),
     ],
 )
 def test_options_that_make_no_sense(options, sentence):

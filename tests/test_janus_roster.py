@@ -1,9 +1,11 @@
 """Who is in a Janus room, from lists and events as Janus says them."""
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from worker.audio import AudioChunk
 from worker.events import SpeakerJoined, SpeakerLeft
 from worker.rooms.janus.roster import Roster, feeds_in
 
@@ -74,6 +76,51 @@ def test_a_dead_connection_gives_way_to_the_newer_one():
     one.moderate(2, "0", True, 4.0)
     assert one.replace_silent(lambda _: True, 5.0) == []  # a moderator silenced it
     assert one.leave(1, 5.0) == []
+
+
+def chunk(speaker, peak):
+    return AudioChunk(speaker, 0.0, np.full(320, peak, np.float32))
+
+
+def test_who_disables_the_feed_that_is_heard_is_heard_on_another_until_it_is_back():
+    one = roster()
+    (joined,) = one.announce([feed(1)], 1.0)
+    one.hear(chunk(joined.speaker, 0.3))
+    assert one.announce([feed(2)], 2.0) == []  # a shared screen
+    off, on = feed(1, "ada", audio(disabled=True)), feed(1)
+    assert brief(one.announce([off], 3.0)) == ["left replaced", "joined ada 2"]
+    assert brief(one.announce([on], 4.0)) == ["left replaced", "joined ada 3"]
+    assert [person.heard.id for person in one.people] == [1]
+    one.announce([off], 5.0)
+    one.hear(chunk(joined.speaker, 0.3))  # the screen plays a film
+    assert brief(one.announce([on], 6.0)) == ["left replaced", "joined ada 5"]
+
+
+def test_a_feed_that_never_had_sound_gives_way_to_one_that_has():
+    one = roster()
+    (joined,) = one.announce([feed(1)], 1.0)
+    one.announce([feed(2)], 2.0)
+    one.hear(chunk(joined.speaker, 0.005))
+    assert one.talks(2, "7", 3.0) == []  # another line of it
+    assert brief(one.talks(2, "0", 3.0)) == ["left replaced", "joined ada 2"]
+    assert one.talks(9, "0", 3.0) == one.talks(None, None, 3.0) == []
+    assert brief(one.announce([feed(1, "ada", audio(talking=True))], 4.0)) == ["left replaced", "joined ada 3"]
+    assert one.talks(2, "0", 5.0) == []
+
+
+def test_whoever_is_muted_by_a_moderator_is_not_heard_by_another_way():
+    one = roster()
+    (joined,) = one.announce([feed(1)], 1.0)
+    one.hear(chunk(joined.speaker, 0.3))
+    one.announce([feed(2)], 2.0)
+    assert brief(one.moderate(1, "0", True, 3.0)) == ["muted"]
+    assert one.talks(2, "0", 4.0) == []
+
+
+def test_a_new_feed_is_heard_at_once_where_the_first_one_is_disabled():
+    one = roster()
+    one.announce([feed(1, "ada", audio(disabled=True))], 1.0)
+    assert brief(one.announce([feed(2)], 2.0)) == ["left replaced", "joined ada 2"]
 
 
 def test_people_without_a_name_are_apart():
@@ -175,6 +222,10 @@ class People(RuleBasedStateMachine):
     @rule(number=st.integers(1, 5), muted=st.booleans())
     def moderate(self, number, muted):
         self.note(self.roster.moderate(number, "0", muted, 1.0))
+
+    @rule(number=st.integers(1, 5))
+    def talk(self, number):
+        self.note(self.roster.talks(number, "0", 1.0))
 
     @rule(number=st.integers(1, 5))
     def fall_silent(self, number):

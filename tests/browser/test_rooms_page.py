@@ -3,15 +3,18 @@
 import asyncio
 import re
 import shutil
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from tests.browser.test_room import worker
+from tests.janus import client, made_room, our_feed
 from tests.janus import janus as janus
-from tests.janus import made_room
 from tests.support import free_port, require
 from worker.bench.browser import chromium
 from worker.bench.janus.people import Person
@@ -33,7 +36,7 @@ async ({ url, room }) => {
   await janus.open();
   const roster = await janus.attach(() => {});
   const { data } = await janus.message(roster, { request: "join", ptype: "publisher", room });
-  for (const { display } of people(data.publishers)) tiles[display] = {};
+  for (const { display } of await people(data.publishers)) tiles[display] = {};
   const subscriber = await janus.attach(() => {});
   const streams = data.publishers.map(({ id }) => ({ feed: id }));
   const { jsep } = await janus.message(subscriber, { request: "join", ptype: "subscriber", room, streams });
@@ -57,23 +60,26 @@ def test_the_configuration_on_the_page_is_one():
     assert (settings.room["kind"], settings.room["consent"]) == ("janus", "each")
 
 
-async def ask(one, method, below="", **body):
-    async with (
-        aiohttp.ClientSession(one.address) as session,
-        session.request(method, f"/v1/rooms{below}", json=body or None) as answer,
-    ):
-        assert answer.ok, await answer.text()
-        return await answer.json() if answer.status == 200 else None
+@asynccontextmanager
+async def host(name):
+    """The page's server, to whom everyone is the person of this name; gives what asks it, as (path, data)."""
+    parts = {}
+    exec(compile(block("python"), "docs/rooms.md", "exec"), parts)
+    parts["signed_in"] = lambda _: name
+    app = web.Application()
+    app.add_routes(parts["routes"])
+    async with TestClient(TestServer(app)) as client:
+
+        async def ask(path, data=None):
+            async with client.request("GET" if data is None else "POST", path, data=data) as answer:
+                return await answer.json()
+
+        yield ask
 
 
-async def listed(one, name):
-    """The ids of the worker's room and of the speaker of this name in it, once both are there."""
-    async with asyncio.timeout(10):
-        while True:
-            for room in (await ask(one, "GET"))["rooms"]:
-                for speaker, who in room["speakers"].items():
-                    if who["name"] == name:
-                        return room["id"], speaker
+async def until(ask, within_s=10):
+    async with asyncio.timeout(within_s):
+        while not await ask():
             await asyncio.sleep(0.1)
 
 
@@ -93,8 +99,36 @@ async def speaking():
     await asyncio.gather(*living, return_exceptions=True)
 
 
+async def test_the_hosts_server_says_who_agreed_and_which_feed_is_undertones(tmp_path, monkeypatch, janus, speaking):
+    port = free_port()
+    monkeypatch.setattr("tests.browser.test_room.free_port", lambda: port)
+    monkeypatch.setenv("UNDERTONE_URL", f"http://localhost:{port}")
+    monkeypatch.setenv("UNDERTONE_TOKEN", "a-token-for-tests")
+    sections = yaml.safe_load(block("yaml"))
+    sections["server"] = {"port": port, "token": "a-token-for-tests"}
+    sections["sinks"].append({"kind": "jsonl", "path": str(tmp_path / "events.jsonl")})
+    async with made_room(janus.url) as number:
+        sections["room"] |= {"url": janus.url, "room": number}
+        async with worker(tmp_path, **sections) as one, host("Person 0") as ask:
+            assert await ask("/undertone/consent", '{"analysed": true}') == {"told": False}
+            await speaking(janus.url, number)
+
+            async def told():
+                return (await ask("/undertone/consent", '{"analysed": true}'))["told"]
+
+            await until(told)
+            async with client(janus.url, number) as watcher:
+                assert (await ask("/undertone/feed"))["feed"] == await our_feed(watcher)
+
+            async def heard():
+                return "speech.started" in one.report.read_text()
+
+            await until(heard)
+
+
 async def test_a_host_page_shows_who_speaks_and_no_tile_for_undertone(tmp_path, monkeypatch, janus, speaking):
     port, pages = free_port(), tmp_path / "pages"
+    monkeypatch.setenv("UNDERTONE_URL", f"http://localhost:{port}")
     monkeypatch.setattr("tests.browser.test_room.free_port", lambda: port)
     shutil.copytree("frontend_demo", pages)
     (pages / "rooms.js").write_text(block("js"))
@@ -103,14 +137,20 @@ async def test_a_host_page_shows_who_speaks_and_no_tile_for_undertone(tmp_path, 
     async with made_room(janus.url) as number:
         sections["room"] |= {"url": janus.url, "room": number}
         await speaking(janus.url, number)
-        async with worker(tmp_path, **sections) as one, chromium() as browser:
-            await listed(one, "Person 0")
+        async with worker(tmp_path, **sections) as one, chromium() as browser, host("Person 0") as ask:
+
+            async def answer(route):
+                path = urlsplit(route.request.url).path
+                await route.fulfill(json=await ask(path, route.request.post_data))
+
             page = await browser.new_page()
             await page.goto(one.address)
+            await page.route("**/undertone/*", answer)
+            async with client(janus.url, number) as watcher:
+                await our_feed(watcher)
             await page.evaluate(HOST, {"url": janus.url, "room": number})
-            room, speaker = await listed(one, "Person 0")
             assert await page.evaluate("Object.keys(tiles)") == ["Person 0"]
-            await ask(one, "PUT", f"/{room}/consent", speaker=speaker, analysed=True)
+            await page.evaluate("import('/rooms.js').then(({ choose }) => choose(true)).then(() => null)")
             await page.wait_for_function(
                 "() => tiles['Person 0'].speaking && tiles['Person 0'].talked > 0", timeout=15_000
             )

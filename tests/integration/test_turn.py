@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.integration.test_janus import our_feed, people
-from tests.janus import Viewer, client, made_room, stay, until
+from tests.janus import Viewer, client, coturn, made_room, stay, until
 from tests.janus import janus as janus
 from tests.janus import turn as turn
 from worker.rooms import ListenerJoined
@@ -59,6 +59,19 @@ async def test_what_the_worker_says_goes_through_it_too(janus, relayed, monkeypa
                     await asyncio.sleep(0.05)
             assert set(viewer.messages) == {"through the relay"}
             await viewer.close()
+
+
+@pytest.mark.parametrize(("secret", "heard"), [("north", True), ("south", False)])
+async def test_names_made_of_the_shared_secret_open_it_and_no_others_do(janus, tmp_path, monkeypatch, secret, heard):
+    with coturn(tmp_path, "--use-auth-secret", "--static-auth-secret=north") as address:
+        async with made_room(janus.url) as room, people(janus.url, room, ada=440):
+            monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+            async with stay(janus.url, room, turn_url=address, turn_secret=secret, connect_within_s=3.0) as one:
+                if heard:
+                    await one.hears("ada", 1.0)
+                else:
+                    await until(lambda: one.error, 20)
+                    assert one.error.code == "media_lost"
 
 
 @pytest.mark.parametrize("wrong", [{"turn_password": "guessed"}, {"turn_url": "turn:127.0.0.1:9?transport=udp"}])

@@ -1,12 +1,13 @@
 """A room elsewhere that is joined again after trouble: one clock and the same speakers throughout."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -18,7 +19,17 @@ from worker.rooms import ListenerJoined, Room, RoomItem, Tick
 log = structlog.get_logger()
 
 FINAL = frozenset(
-    {"auth_failed", "consent_revoked", "duplicate", "e2ee", "kicked", "not_admitted", "room_closed", "stopped_by_user"}
+    {
+        "auth_failed",
+        "consent_revoked",
+        "duplicate",
+        "e2ee",
+        "gave_up",
+        "kicked",
+        "not_admitted",
+        "room_closed",
+        "stopped_by_user",
+    }
 )
 """Codes after which joining again is pointless, or unwelcome."""
 FINAL_AT_FIRST = frozenset({"not_janus", "room_not_found"})
@@ -55,13 +66,16 @@ class Rejoining:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        give_up_s: float = math.inf,
     ) -> None:
+        """`give_up_s`: seconds after which trying ends if the room was never heard."""
         self.state: Literal["joining", "open", "interrupted"] = "joining"
         self.reason: str | None = None
         """The code of what it has lost the room by, or could not join it for."""
         self.interruptions: Counter[str] = Counter()
         """How often the room was lost after it had been heard, by code."""
         self._make, self._monotonic, self._sleep, self._chance = make, now, sleep, chance
+        self._give_up_s = give_up_s
         self._zero = self._begun = now()
         self._room: Room | None = make()
         self.name, self.started = self._room.name, self._room.started
@@ -94,6 +108,12 @@ class Rejoining:
             for left in self._all_leave(failure.code if failure else "closed"):
                 yield left
             if failure is None or self._closing or self._is_final(failure.code):
+                break
+            if self.state == "joining" and self._now() >= self._give_up_s:
+                sentence = (
+                    f"The room could not be joined within {self._give_up_s:.0f} s ({failure.code}): open it anew."
+                )
+                failure = RoomError(sentence, "gave_up")
                 break
             pause = self._lose(failure)
             await self._part()
@@ -224,6 +244,15 @@ class Rejoining:
         if self._room is not None:
             counts.update(_counts(self._room, name))
         return counts
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What pages are told of the room; nothing while there is none."""
+        return getattr(self._room, "about", {})
+
+    @property
+    def crowded(self) -> bool:
+        return bool(getattr(self._room, "crowded", False))
 
     async def close(self) -> None:
         self._closing = True

@@ -19,11 +19,13 @@ log = structlog.get_logger()
 
 BUFFERED = 256 * 1024
 """Bytes that may wait for Janus before messages are dropped."""
+CROWDED = BUFFERED // 4
+"""Bytes that wait from which on nothing is sent that the next message of its kind makes up for."""
 LARGEST = 60_000
 """Bytes of one message; not all browsers take more."""
 
 
-class Back:
+class DataPublisher:
     """Reliable and ordered. `opened` is called when messages can be sent, again after a time when some were dropped."""
 
     def __init__(
@@ -72,9 +74,14 @@ class Back:
             return True
         return False
 
+    @property
+    def crowded(self) -> bool:
+        """Whether what may be left out should be, so that the rest still finds room."""
+        return not self._behind and self._channel.bufferedAmount > CROWDED
+
     def tick(self) -> None:
         """Call every 20-50 ms. Raises RoomError when the connection is lost."""
-        if self._behind and self._channel.bufferedAmount < BUFFERED // 4:
+        if self._behind and self._channel.bufferedAmount < CROWDED:
             self._behind = False
             self._opened(True)
         state = self.pc.connectionState

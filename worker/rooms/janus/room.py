@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import structlog
-from aiortc import RTCIceServer
 from pydantic import Field
 
 from worker.errors import ConfigError, RoomError
@@ -18,12 +17,13 @@ from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick
 from worker.rooms.host import Consent
 from worker.rooms.janus.api import Api, Reply, data_of
-from worker.rooms.janus.back import Back
+from worker.rooms.janus.back import DataPublisher
 from worker.rooms.janus.roster import FeedId, Happened, Roster
 from worker.rooms.janus.subscriber import Subscriber, Subscribers, Voice
 from worker.rooms.tasks import Tasks
 from worker.rooms.webrtc.listener import Listener
 from worker.rooms.webrtc.names import Path
+from worker.rooms.webrtc.turn import Turn, check_turn
 from worker.secrets import reveal
 
 log = structlog.get_logger()
@@ -77,8 +77,11 @@ class JanusRoom:
         turn_url: str = "",
         turn_username: str = "",
         turn_password: str = "",
+        turn_secret: str = "",
     ) -> None:
-        self.check_options({"url": url, "listen_only": listen_only, "notice_by": notice_by, "turn_url": turn_url})
+        turn = {"turn_url": turn_url, "turn_username": turn_username, "turn_password": turn_password}
+        told = {"display": display, "listen_only": listen_only, "notice_by": notice_by}
+        self.check_options({"url": url, "turn_secret": turn_secret} | told | turn)
         self.name = name or re.sub(r"[^A-Za-z0-9_-]", "-", str(room))[:64]
         self.started = datetime.now(UTC)
         self._zero = time.monotonic()
@@ -91,14 +94,14 @@ class JanusRoom:
         self._admission |= {key: value for key, value in admission.items() if value}
         self._entry: dict[str, Any] = {"ptype": "publisher", "display": display}
         self._entry |= {} if feed is None else {"id": feed}
-        turn = RTCIceServer(urls=turn_url, username=turn_username, credential=reveal(turn_password))
-        self._servers = [turn] if turn_url else []
+        self._turn = Turn(turn_url, turn_username, turn_password, turn_secret)
         self._hearing = (receive, gate)
         self._within_s = connect_within_s
         self._roster = Roster(f"{url} {room}", identity, self._agreed)
         self._run = Tasks(self._broke)
         self._subscribers = Subscribers(self._subscriber, self._run, per_speaker)
-        self._back = None if listen_only else Back(self._opened, self._servers, connect_within_s)
+        self._back = None if listen_only else DataPublisher(self._opened, self._turn.servers(), connect_within_s)
+        self._feed: FeedId | None = None
         self._open = False
         self._greeted_at = 0.0
         self._items: Ring[RoomItem] = Ring(WAITING)
@@ -110,7 +113,7 @@ class JanusRoom:
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
-        """Raises ConfigError for an address that is none, and for listening without anybody being told."""
+        """Raises ConfigError for an address that is none, and for listening without anybody being told what listens."""
         parts = urlsplit(options["url"])
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ConfigError("url must be the address of Janus' WebSocket: ws://host:8188 or wss://host/path.")
@@ -119,8 +122,11 @@ class JanusRoom:
                 "listen_only hides the worker from the room: say in notice_by who tells everyone there that they are "
                 "analysed, and where."
             )
-        if options.get("turn_url") and not options["turn_url"].startswith(("turn:", "turns:")):
-            raise ConfigError("turn_url must begin with turn: or turns:, as in turn:host:3478?transport=udp.")
+        if "undertone" not in str(options.get("display", "Undertone")).lower():
+            raise ConfigError(
+                'display is what people see of the worker: it must say what that is, with "Undertone" in it.'
+            )
+        check_turn(options)
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
@@ -143,6 +149,7 @@ class JanusRoom:
         self._subscribe_as = self._admission | {"ptype": "subscriber", "use_msid": False, "autoupdate": False}
         if isinstance(joined.get("private_id"), int):
             self._subscribe_as["private_id"] = joined["private_id"]
+        self._feed = joined.get("id")
         log.info("joined a Janus room", listen_only=self._back is None)
         self._run(self._keep_time())
         self._run(self._tend())
@@ -151,7 +158,7 @@ class JanusRoom:
 
     def _subscriber(self) -> Subscriber:
         path, gated = self._hearing
-        listener = Listener(self._give, self._now, path, gated, self._policy.may_hear, self._servers)
+        listener = Listener(self._give, self._now, path, gated, self._policy.may_hear, self._turn.servers())
         return Subscriber(self._api, self._subscribe_as, listener, self._within_s)
 
     def _broke(self, error: BaseException) -> None:
@@ -197,6 +204,8 @@ class JanusRoom:
             self._happened(self._roster.announce(data.get("publishers"), now))
             for gone in (data.get("unpublished"), data.get("leaving"), data.get("kicked")):
                 self._happened(self._roster.leave(gone, now))
+            if data.get("videoroom") == "talking":  # of rooms with `audiolevel_event`
+                self._happened(self._roster.talks(data.get("id"), data.get("mid"), now))
             if (word := data.get("moderation")) in ("muted", "unmuted"):
                 self._happened(self._roster.moderate(data.get("id"), data.get("mid"), word == "muted", now))
 
@@ -220,6 +229,7 @@ class JanusRoom:
 
     def _give(self, chunks: list[Any]) -> None:
         for chunk in chunks:
+            self._roster.hear(chunk)
             self._items.put(chunk)
 
     def _wanted(self) -> dict[FeedId, Voice]:
@@ -270,6 +280,15 @@ class JanusRoom:
     async def send(self, message: str, to: str | None = None) -> bool:
         """To everyone who subscribed to our data. False when it can't be taken, and always when listening only."""
         return self._back is not None and self._back.send(message)
+
+    @property
+    def crowded(self) -> bool:
+        return self._back is not None and self._back.crowded
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What pages are told: which feed is really ours, once we publish one, and whether the room asks for a PIN."""
+        return {"feed": self._feed if self._back is not None else None, "pin_needed": "pin" in self._admission}
 
     def counts(self, name: str) -> Mapping[str, int]:
         """What has become of everyone's packets or datagrams so far, those of who left included."""

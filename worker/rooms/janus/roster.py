@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from worker.audio import AudioChunk
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 
 FeedId: TypeAlias = int | str
@@ -16,6 +19,11 @@ Happened: TypeAlias = SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmute
 PEOPLE = 10_000
 """People whose generations are remembered after they left."""
 LONGEST_NAME = 60
+AUDIBLE = 0.01
+"""A peak of full scale 1 from which on a feed has brought sound: -40 dBFS, below speech and above a quiet room."""
+RANKS = ("dead", "disabled", "unknown", "sounding")
+"""Which of a person's feeds is heard: one in the last state that any has. Of several that sound it is the first that
+came, as a shared screen comes after its owner; otherwise it is the one that is heard already, or the newest."""
 
 
 @dataclass(eq=False)
@@ -30,6 +38,17 @@ class Feed:
     """Announced, and not sent."""
     moderated: bool = False
     """Muted by the room's moderator."""
+    dead: bool = False
+    """Brings no packet."""
+    sounded: bool = False
+    """Has brought sound at some time."""
+
+    @property
+    def state(self) -> str:
+        """One of `RANKS`. Who was muted by a moderator is not heard by another way."""
+        if self.dead:
+            return "dead"
+        return "disabled" if self.disabled else "sounding" if self.sounded else "unknown"
 
     @property
     def muted(self) -> bool:
@@ -44,6 +63,15 @@ class Person:
     """In the order they came; one is heard, the others stand by: a second window, a shared screen."""
     heard: Feed | None = None
     muted: bool = False
+
+    @property
+    def best(self) -> Feed:
+        """The feed to hear, by `RANKS`. Needs at least one."""
+        top = max((feed.state for feed in self.feeds), key=RANKS.index)
+        equals = [feed for feed in self.feeds if feed.state == top]
+        if top == "sounding":
+            return equals[0]
+        return self.heard if self.heard in equals else equals[-1]
 
 
 class Roster:
@@ -84,16 +112,18 @@ class Roster:
     def _came(self, entry: Mapping[str, Any], stream: Mapping[str, Any], at: float) -> list[Happened]:
         speaker = self._pseudonym(entry)
         feed = Feed(entry["id"], _name(entry), stream["mid"], bool(stream.get("disabled")), _moderated(stream))
+        feed.sounded = bool(stream.get("talking"))
         person = self._here.setdefault(speaker, Person(speaker, self._generations.get(speaker, 0)))
         person.feeds.append(feed)
         self._people[feed.id] = person
-        return self._enter(person, feed, at) if person.heard is None else []
+        return self._enter(person, feed, at) if person.heard is None else self._hand_over(person, at)
 
     def _changed(self, feed_id: FeedId, stream: Mapping[str, Any], at: float) -> list[Happened]:
         person = self._people[feed_id]
         feed = next(feed for feed in person.feeds if feed.id == feed_id)
         feed.mid, feed.disabled, feed.moderated = stream["mid"], bool(stream.get("disabled")), _moderated(stream)
-        return self._mute(person, at)
+        feed.sounded |= bool(stream.get("talking"))
+        return self._hand_over(person, at) or self._mute(person, at)
 
     def moderate(self, feed_id: Any, mid: Any, muted: bool, at: float) -> list[Happened]:
         """A moderator muted a stream, or no longer does."""
@@ -114,7 +144,7 @@ class Roster:
         person.heard = None
         left: list[Happened] = [SpeakerLeft(at, person.speaker)]
         if person.feeds:
-            return left + self._enter(person, person.feeds[-1], at)
+            return left + self._enter(person, person.best, at)
         del self._here[person.speaker]
         return left
 
@@ -122,12 +152,32 @@ class Roster:
         """Whoever came anew while their old connection lies dead in the room is heard on the new one."""
         happened: list[Happened] = []
         for person in self._here.values():
-            heard = person.heard
-            if heard is not None and not heard.muted and person.feeds[-1] is not heard and silent(heard.id):
-                happened += [SpeakerLeft(at, person.speaker, "replaced"), *self._enter(person, person.feeds[-1], at)]
+            if len(person.feeds) > 1 and person.heard is not None and not person.heard.muted:
+                person.heard.dead = silent(person.heard.id)
+                happened += self._hand_over(person, at)
         return happened
 
+    def talks(self, feed_id: Any, mid: Any, at: float) -> list[Happened]:
+        """Janus says that a feed has sound, which it does of those too that nobody subscribed to."""
+        person = self._people.get(feed_id) if _is_id(feed_id) else None
+        for feed in person.feeds if person is not None else []:
+            feed.sounded |= feed.id == feed_id and feed.mid == mid
+        return self._hand_over(person, at) if person is not None else []
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Note that the feed by which somebody is heard brings sound, if this is any."""
+        person = self._here.get(chunk.speaker)
+        if person is not None and person.heard is not None and not person.heard.sounded:
+            person.heard.sounded = bool(np.max(np.abs(chunk.samples), initial=0.0) >= AUDIBLE)
+
+    def _hand_over(self, person: Person, at: float) -> list[Happened]:
+        """Hear a person on another feed if that is better now."""
+        if person.best is person.heard:
+            return []
+        return [SpeakerLeft(at, person.speaker, "replaced"), *self._enter(person, person.best, at)]
+
     def _enter(self, person: Person, feed: Feed, at: float) -> list[Happened]:
+        feed.dead = False
         person.heard, person.muted = feed, False
         person.generation += 1
         self._generations[person.speaker] = person.generation

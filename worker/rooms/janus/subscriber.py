@@ -23,6 +23,10 @@ SILENT_FEED_S = 5.0
 second, or one in 0.4 s with DTX."""
 
 
+WAITING = 256
+"""Things said on a handle that may wait to be followed: all that fifty lines and their addresses need at once."""
+
+
 class Voice(NamedTuple):
     """What is wanted of one feed; another generation of it is another voice."""
 
@@ -55,7 +59,8 @@ class Subscriber:
         """What Janus was asked for."""
         self._feeds: dict[str, FeedId] = {}
         """By our mid, as Janus last said."""
-        self._told: asyncio.Queue[Reply] = asyncio.Queue()
+        self._told: asyncio.Queue[Reply] = asyncio.Queue(WAITING)
+        self._overrun = False
         self._since: float | None = None
         """When the first offer was answered; None once the connection stands."""
         self._received: dict[FeedId, tuple[int, float]] = {}
@@ -113,13 +118,18 @@ class Subscriber:
             for mid, feed in self._feeds.items():
                 if new.get(mid) != feed:
                     self.listener.ignore(mid)
-        self._told.put_nowait(reply)
+        if self._told.full():
+            self._overrun = True  # what is passed over here may be an offer, so that nothing after it can be followed
+        elif _matters(reply):
+            self._told.put_nowait(reply)
 
     async def run(self) -> None:
         """Answer what Janus says, one thing after another, until cancelled. Raises RoomError."""
         while True:
             reply = await self._told.get()
             try:
+                if self._overrun:
+                    raise RoomError("Janus says more than can be followed: join again.", "protocol_error")
                 await self._obey(reply)
             finally:
                 self._told.task_done()
@@ -207,6 +217,15 @@ class Subscriber:
                 await self._api.detach(handle)
         finally:
             await self.listener.close()
+
+
+def _matters(reply: Reply) -> bool:
+    """Whether something follows from it; not so with reports of slow links and of media that came."""
+    return (
+        isinstance(reply.get("jsep"), dict)
+        or reply.get("janus") in ("hangup", "detached", "trickle")
+        or isinstance(data_of(reply).get("streams"), list)
+    )
 
 
 class Subscribers:
