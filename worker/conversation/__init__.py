@@ -5,7 +5,12 @@ from typing import Protocol
 
 from worker.events import Event
 
-OBSERVERS = {"talk_time": "worker.conversation.talk_time:TalkTimes"}
+OBSERVERS = {
+    "talk_time": "worker.conversation.talk_time:TalkTimes",
+    "dynamics": "worker.conversation.dynamics:Dynamics",
+    "engagement": "worker.conversation.engagement:Engagements",
+    "shifts": "worker.conversation.shifts:Shifts",
+}
 
 
 class Observer(Protocol):
