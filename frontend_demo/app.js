@@ -1,6 +1,7 @@
 /** The page: joins a room, keeps one tile per person, and says in words what happens. */
 
 import { Announcer } from "./announcer.js";
+import { Coach } from "./coach.js";
 import { openEntrance, reopenEntrance } from "./entrance.js";
 import { empty, fold, silenced } from "./events.js";
 import { JanusRoom } from "./janus/room.js";
@@ -15,6 +16,7 @@ const FINAL = ["gaveUp", "elsewhere", "refused", "consent"];
 
 const tiles = new Map();
 const announcer = new Announcer($("said"));
+const coach = new Coach((prompt, answer) => room?.answer?.(prompt, answer));
 let page = null;
 let room = null;
 let you = null;
@@ -53,6 +55,7 @@ function enter(choices, stream, problem) {
   $("banner-detail").textContent = choices.analysed ? strings.banner.on : strings.banner.off;
   press("mute", !heard, heard ? strings.controls.mute : strings.controls.noMicrophone, !heard);
   press("hide", !seen, seen ? strings.controls.hide : strings.controls.noCamera, !seen);
+  if (page.coaching) coach.open(choices.analysed, page.coaching.band);
   $("room").hidden = false;
   $("room").focus();
   room.connect();
@@ -69,6 +72,7 @@ function exit(words, field = "name", wrong = false) {
   room.leave();
   stop(room.stream);
   announcer.forget();
+  coach.forget();
   for (const tile of tiles.values()) tile.remove();
   tiles.clear();
   [room, you, participants, state, media] = [null, null, null, empty, new Map()];
@@ -100,12 +104,13 @@ function announce(name) {
 }
 
 function hear(message) {
+  if (message.audience) return coach.hear(message);
   state = fold(state, message);
   draw();
 }
 
 function status(kind, complaint = "") {
-  if (kind === "token") return exit(complaint || strings.status.token, "token", true);
+  if (kind === "token" || kind === "pin") return exit(complaint || strings.status[kind], kind, true);
   const fine = kind === "connected";
   write($("status"), [complaint || strings.status[kind], fine && trouble].filter(Boolean).join(" "));
   $("rejoin").hidden = !FINAL.includes(kind);
@@ -132,7 +137,9 @@ function draw() {
     const tile = tiles.get(speaker) ?? add(participant, own);
     const tracks = own ? { video: room.stream.getVideoTracks()[0] } : (media.get(speaker) ?? {});
     tile.media(tracks).catch(() => ($("sound").hidden = false));
-    tile.update(...room.view(participant, state), state.at);
+    const [shown, voice] = room.view(participant, state);
+    tile.update(shown, voice, state.at, (id) => state.speakers[id]?.name ?? "");
+    if (own) coach.update(voice.figures);
   }
   const missed = state.missedAt !== null && state.at - state.missedAt < MISSED_SHOWN_S;
   write($("missed"), missed ? strings.status.missed : "");

@@ -7,11 +7,11 @@ import { strings } from "./strings.js";
 let preview = null;
 
 /** Makes the form ready for a page description of the worker; `enter(choices, stream, problem)` is called on each joining. */
-export async function openEntrance({ room, token_needed, notice }, enter) {
+export async function openEntrance({ room, token_needed, notice, janus }, enter) {
   $("lead").textContent = strings.join.lead(room);
   $("notice").textContent = notice || strings.join.notice;
-  $("token-field").hidden = !token_needed;
-  $("token").required = token_needed;
+  if (token_needed) demand("token");
+  if (janus?.pin_needed) demand("pin");
   // Somebody who was quicker than the worker's answer keeps what they wrote and chose.
   $("name").value ||= recall("name") ?? "";
   const choice = recall("analysed");
@@ -19,7 +19,7 @@ export async function openEntrance({ room, token_needed, notice }, enter) {
   $("preview").addEventListener("click", togglePreview);
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    join(token_needed, enter);
+    join(enter);
   });
   await listDevices();
   $("submit").disabled = false;
@@ -30,10 +30,17 @@ export function reopenEntrance(words, field, wrong) {
   $("entrance").hidden = false;
   $("problem").classList.toggle("plain", !wrong);
   $("problem").textContent = words;
+  if (field !== "name") demand(field);
   $(field).focus();
 }
 
-async function join(tokenNeeded, enter) {
+/** Asks for one of the words that open the room. */
+function demand(field) {
+  $(`${field}-field`).hidden = false;
+  $(field).required = true;
+}
+
+async function join(enter) {
   const choice = new FormData($("form")).get("analysed");
   $("problem").classList.remove("plain");
   $("problem").textContent = choice ? "" : strings.join.choose;
@@ -46,7 +53,8 @@ async function join(tokenNeeded, enter) {
   const { stream, problem } = await capture($("microphone").value, $("camera").value);
   busy(false);
   $("entrance").hidden = true;
-  enter({ name, person: person(), analysed: choice === "yes", ...(tokenNeeded && { token: $("token").value }) }, stream, problem);
+  const words = ["token", "pin"].filter((field) => $(field).required).map((field) => [field, $(field).value]);
+  enter({ name, person: person(), analysed: choice === "yes", ...Object.fromEntries(words) }, stream, problem);
 }
 
 function busy(joining) {

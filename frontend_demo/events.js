@@ -16,13 +16,17 @@ const AROUSAL_SURE = [0.75, 0.4];
 const STEP = 5;
 /** After this long a silence (seconds) nothing is said of a voice: how it sounded is over. */
 const QUIET_S = 10;
+/** A tile says for so long (seconds) that somebody was cut off. */
+const CUE_S = 8;
+/** From this on (seconds) a tile says that somebody goes on and on; docs/metrics.md has the source. */
+const LONG_S = 90;
 /** Trend words compare the halves of the trend; smaller differences are called steady. */
 const STEADY = 0.15;
 
 /** Nothing is known yet. `seq` is null until a message came; `missed` counts events that never did, the last at `missedAt`. */
-export const empty = Object.freeze({ seq: null, epoch: null, at: 0, missed: 0, missedAt: null, closed: false, speakers: {} });
+export const empty = Object.freeze({ seq: null, epoch: null, at: 0, missed: 0, missedAt: null, closed: false, room: null, speakers: {} });
 
-export const stranger = { name: "", generation: 0, analysed: true, present: true, muted: false, speaking: false, talk: { seconds: 0, share: 0 }, emotion: null, trend: [] };
+export const stranger = { name: "", generation: 0, analysed: true, present: true, muted: false, speaking: false, talk: { seconds: 0, share: 0 }, emotion: null, trend: [], figures: null, cutOff: null };
 
 /** The state after one message from the data channel: a snapshot or a CloudEvents envelope. */
 export function fold(state, message) {
@@ -52,6 +56,7 @@ const folds = {
   "speaker.left.v1": (state, { speaker }) => change(state, speaker, () => ({ present: false, speaking: false, emotion: null })),
   "speaker.muted.v1": (state, { speaker }) => change(state, speaker, () => ({ muted: true })),
   "speaker.unmuted.v1": (state, { speaker }) => change(state, speaker, () => ({ muted: false })),
+  "speaker.analysed.v1": (state, { speaker, analysed }) => change(state, speaker, () => (analysed ? { analysed } : { analysed, emotion: null, trend: [] })),
   "speech.started.v1": (state, { speaker }) => change(state, speaker, () => ({ speaking: true })),
   "speech.ended.v1": (state, { speaker }) => change(state, speaker, () => ({ speaking: false })),
   "emotion.estimated.v1": emotion,
@@ -59,6 +64,9 @@ const folds = {
   "emotion.unavailable.v1": emotion,
   "talk_time.v1": (state, { speakers }) =>
     Object.entries(speakers).reduce((now, [speaker, talk]) => change(now, speaker, () => ({ talk })), state),
+  "conversation.v1": (state, { room, speakers }) =>
+    Object.entries(speakers).reduce((now, [speaker, figures]) => change(now, speaker, () => ({ figures })), { ...state, room }),
+  "interrupted.v1": (state, { speaker, by, at }) => change(state, speaker, () => ({ cutOff: { at, by } })),
   "room.closed.v1": (state) => ({ ...state, closed: true }),
 };
 
@@ -70,7 +78,7 @@ function change(state, speaker, update) {
 function heard(was, event) {
   const known = event.type === "emotion.estimated.v1" && event.arousal !== null;
   const trend = was.trend.filter((point) => point.at > event.at - TREND_S && point.at < event.at);
-  return { emotion: event, trend: known ? [...trend, { at: event.at, arousal: event.arousal }] : trend };
+  return { emotion: event, trend: known ? [...trend, { at: event.at, arousal: event.arousal, valence: event.valence }] : trend };
 }
 
 /** A snapshot is the whole truth, except for the past: trends of the same run of the worker are kept. */
@@ -116,12 +124,19 @@ const percent = ({ provisional, confidence }) => (provisional ? null : Math.min(
 /** Arousal from -1 to 1 where there is an estimate, else null. */
 export const arousal = ({ analysed, emotion: last }) => (analysed && last?.type === "emotion.estimated.v1" ? last.arousal : null);
 
+/** What there is to say of how somebody takes part: {word, by, seconds}, a word of `strings.cue`; null when nothing. */
+export function cue({ cutOff, figures, speaking }, now) {
+  if (cutOff && now - cutOff.at < CUE_S) return { word: "cutOff", by: cutOff.by };
+  if (speaking && figures?.run_s > LONG_S) return { word: "long", seconds: figures.run_s };
+  return null;
+}
+
 /** The last minute as lines: each a list of [x, y] in 0…1, x to the right and y down; broken where nothing was heard. */
-export function trendLines(trend, now) {
+export function trendLines(trend, now, what = "arousal") {
   const lines = [];
   let before = -Infinity;
-  for (const { at, arousal: value } of trend) {
-    if (at <= now - TREND_S) continue;
+  for (const { at, [what]: value = null } of trend) {
+    if (at <= now - TREND_S || value === null) continue;
     if (at - before > TREND_BREAK_S) lines.push([]);
     lines.at(-1).push([Math.min(1, 1 - (now - at) / TREND_S), (1 - value) / 2]);
     before = at;
@@ -130,8 +145,8 @@ export function trendLines(trend, now) {
 }
 
 /** Which of the words of `strings.trend` describes the last minute. */
-export function trendWord(trend, now) {
-  const values = trend.filter(({ at }) => at > now - TREND_S).map((point) => point.arousal);
+export function trendWord(trend, now, what = "arousal") {
+  const values = trend.filter(({ at, [what]: value = null }) => at > now - TREND_S && value !== null).map((point) => point[what]);
   if (values.length < 4) return "none";
   const half = Math.floor(values.length / 2);
   const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;

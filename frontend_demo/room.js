@@ -51,6 +51,11 @@ export class Room {
     this.#send({ type: "mute", muted });
   }
 
+  /** What this person did with a prompt. */
+  answer(prompt, answer) {
+    this.#send({ type: "coaching", prompt, answer });
+  }
+
   /** Shows another picture, or none. */
   async show(track) {
     for (const old of this.stream.getVideoTracks()) {

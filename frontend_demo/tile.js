@@ -1,6 +1,6 @@
 /** One speaker's tile: picture, sound, and what the room knows about the voice. */
 
-import { arousal, mood, trendLines, trendWord } from "./events.js";
+import { arousal, cue, mood, trendLines, trendWord } from "./events.js";
 import { strings } from "./strings.js";
 
 /** Words change at most this often, so that they can be read; the ring follows the voice at once. */
@@ -50,7 +50,8 @@ export class Tile {
     if (this.#parts.audio.srcObject) await this.#parts.audio.play();
   }
 
-  update(participant, speaker, now) {
+  /** `nameOf` gives the display name of a speaker. */
+  update(participant, speaker, now, nameOf = () => "") {
     const { element } = this;
     const value = participant.analysed ? arousal(speaker) : null;
     const speaking = speaker.speaking && !participant.muted;
@@ -60,7 +61,7 @@ export class Tile {
     element.dataset.arousal = value ?? "";
     element.dataset.talk = speaker.talk.seconds;
     element.style.setProperty("--arousal", `${((value ?? 0) + 1) * 50}%`);
-    this.#write(() => this.#say(participant, { ...speaker, analysed: participant.analysed }, speaking, now));
+    this.#write(() => this.#say(participant, { ...speaker, analysed: participant.analysed }, speaking, now, nameOf));
   }
 
   #write(words) {
@@ -75,9 +76,10 @@ export class Tile {
     else this.#writing = setTimeout(now, wait);
   }
 
-  #say(participant, speaker, speaking, now) {
+  #say(participant, speaker, speaking, now, nameOf) {
     const { word, certainty, percent } = mood(speaker, now);
     const { analysed, talk } = speaker;
+    const said = analysed ? cue(speaker, now) : null;
     this.element.dataset.mood = word;
     this.element.setAttribute("aria-label", participant.name);
     const voice = participant.muted ? strings.muted : speaking ? strings.speaking : "";
@@ -88,6 +90,7 @@ export class Tile {
       mood: strings.mood[word],
       certainty: !analysed && this.own ? strings.yourChoice : strings.sureness(strings.certainty[certainty], percent),
       talk: analysed ? strings.talk(talk) : strings.talkOff,
+      cue: said ? strings.cue[said.word](said.seconds ?? nameOf(said.by)) : "",
     };
     for (const [part, text] of Object.entries(texts)) if (this.#parts[part].textContent !== text) this.#parts[part].textContent = text;
     this.#parts.chip.hidden = !voice;
@@ -97,13 +100,14 @@ export class Tile {
   }
 
   #draw(trend, now) {
-    const lines = trendLines(trend, now).map((line) => line.map(([x, y]) => [EDGE + x * (WIDTH - 2 * EDGE), EDGE + y * (HEIGHT - 2 * EDGE)]));
+    const lines = placed(trendLines(trend, now));
     this.#parts.line.setAttribute("d", lines.map(path).join(""));
     this.#parts.area.setAttribute("d", lines.map((line) => `${path(line)}V${HEIGHT / 2}H${line[0][0]}Z`).join(""));
+    this.#parts.valence.setAttribute("d", placed(trendLines(trend, now, "valence")).map(path).join(""));
     const last = lines.at(-1)?.at(-1);
     this.#parts.dot.toggleAttribute("hidden", !last);
     if (last) this.#parts.dot.setAttribute("transform", `translate(${last})`);
-    this.#parts.trend.setAttribute("aria-label", strings.trend[trendWord(trend, now)]);
+    this.#parts.trend.setAttribute("aria-label", strings.trends(trendWord(trend, now), trendWord(trend, now, "valence")));
   }
 
   /** A camera that is off sends no frames, whatever its track says: initials stand in for it. */
@@ -126,6 +130,9 @@ async function put(element, track) {
     if (error.name !== "AbortError") throw error;
   }
 }
+
+/** Lines of 0…1 in the drawing's own units. */
+const placed = (lines) => lines.map((line) => line.map(([x, y]) => [EDGE + x * (WIDTH - 2 * EDGE), EDGE + y * (HEIGHT - 2 * EDGE)]));
 
 /** A line of one point gets a length of 0: its round cap makes it a dot. */
 function path(line) {

@@ -5,6 +5,8 @@ export const PREFIX = "io.undertone.";
 const LARGEST = 1_000_000;
 /** A socket that is silent for so long is made anew, because a browser may never notice that it is dead. */
 const SILENT_MS = 15_000;
+/** An epoch is the worker's clock in milliseconds when it opened the room: one from later than this is a mistake or a forgery. */
+const FUTURE_MS = 24 * 3600 * 1000;
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [500, 30_000];
 /** Close codes after which asking again is pointless: a bad message, a wrong token, a message too large. */
 const REFUSED = [4400, 4401, 4413];
@@ -17,16 +19,43 @@ const FELT = /** @type {const} */ ({ arousal: "number?", valence: "number?", sco
 const TALK = /** @type {const} */ ({ seconds: "number", share: "number" });
 const FLAGS = /** @type {const} */ ({ analysed: "boolean", present: "boolean", muted: "boolean", speaking: "boolean" });
 const PERSON = /** @type {const} */ ({ name: "string", generation: "number", ...FLAGS, talk: TALK });
+const RATES = /** @type {const} */ ({ overlap_share: "number?", silence_share: "number?", recent_silence_share: "number?" });
+const FLOOR = /** @type {const} */ ({ floor_changes: "number", floor_changes_per_min: "number?", recent_floor_changes_per_min: "number?" });
+const REPLY = /** @type {const} */ ({ response_gap_s: "number?", recent_response_gap_s: "number?" });
+const CUTS = /** @type {const} */ ({ interruptions: "number", recent_interruptions: "number" });
+const SOUND = /** @type {const} */ ({ heard_s: "number", speech_s: "number", overlap_s: "number", silence_s: "number", longest_silence_s: "number" });
+const TOGETHER = /** @type {const} */ ({ people: "number", ...SOUND, ...RATES, ...FLOOR, ...REPLY, ...CUTS, balance: "number?", recent_balance: "number?" });
+const SIDE = /** @type {const} */ ({ talk_s: "number", talk_share: "number?", recent_talk_share: "number?" });
+const RUN = /** @type {const} */ ({ recent_talk_s: "number", recent_equal_share: "number?", turns: "number", run_s: "number", longest_run_s: "number" });
+const CUT = /** @type {const} */ ({ ...CUTS, interrupted: "number", recent_interrupted: "number", back_channels: "number" });
+const PACE = /** @type {const} */ ({ silent_for_s: "number", syllables_per_s: "number?", pace_change: "number?", loudness_change_db: "number?" });
+const ALONE = /** @type {const} */ ({ ...SIDE, ...RUN, ...CUT, ...REPLY, ...PACE });
+const MEETING = /** @type {const} */ ({ window_s: "number", room: TOGETHER, speakers: [ALONE], sides: [SIDE], silent: "string[]" });
+const PROMPT = /** @type {const} */ ({ ...AT, prompt: "string", to: "string", rule: "string" });
+const WORDS = /** @type {const} */ ({ severity: "string", text: "string", reason: "string", numbers: ["value"], expires_s: "number" });
 const STATE = /** @type {const} */ ({ room: "string", at: "number", speakers: [PERSON] });
 
-/** What the `data` of each event holds; docs/events.md says what it means. `?` is "or null", a list is a map to its type. */
+/** What the `data` of each event holds; docs/events.md says what it means. `?` is "or null", `value` a number, a
+ * string or null, `[]` several in order, and a list a map to its type. */
 export const EVENTS = /** @type {const} */ ({
-  "speaker.joined.v1": { ...ONE, name: "string", generation: "number", analysed: "boolean" },
+  "speaker.joined.v1": { ...ONE, name: "string", generation: "number", analysed: "boolean", role: "string" },
   "speaker.left.v1": { ...ONE, reason: "string" },
   "speaker.muted.v1": ONE,
   "speaker.unmuted.v1": ONE,
+  "speaker.analysed.v1": { ...ONE, analysed: "boolean" },
   "speech.started.v1": ONE,
   "speech.ended.v1": { ...ONE, started: "number" },
+  "speech.measured.v1": { ...ONE, window_start: "number", syllables_per_s: "number?", level_dbfs: "number" },
+  "turn.started.v1": { ...ONE, previous: "string?", gap_s: "number?" },
+  "turn.ended.v1": { ...ONE, started: "number" },
+  "interrupted.v1": { ...ONE, by: "string", overlap_s: "number" },
+  "overlapped.v1": { ...ONE, on: "string", overlap_s: "number" },
+  "back_channel.v1": { ...ONE, to: "string", seconds: "number" },
+  "conversation.v1": { ...AT, ...MEETING, interrupted_by: [["number"]], floor: [["number"]] },
+  "engagement.v1": { ...AT, score: "number?", parts: ["number?"], weights: ["number"], confidence: "number" },
+  "emotion.shifted.v1": { ...ONE, kind: "string", before: "number", now: "number", seconds: "number" },
+  "coaching.prompted.v1": { ...PROMPT, ...WORDS },
+  "coaching.answered.v1": { ...PROMPT, answer: "string" },
   "emotion.estimated.v1": { ...HEARD, ...FELT, provisional: "boolean", label: "string?" },
   "emotion.abstained.v1": { ...HEARD, reason: "string" },
   "emotion.unavailable.v1": { ...HEARD, reason: "string" },
@@ -41,12 +70,13 @@ export const EVENTS = /** @type {const} */ ({
 /**
  * @template T
  * @typedef {T extends "string" ? string : T extends "string?" ? string | null : T extends "number" ? number : T extends "number?" ? number | null
+ *   : T extends "string[]" ? string[] : T extends "value" ? string | number | null
  *   : T extends "boolean" ? boolean : T extends readonly [infer U] ? Record<string, Data<U>> : { [K in keyof T]: Data<T[K]> }} Data
  */
 /**
  * @typedef {{ epoch: number, seq: number }} Position  of an event: a run of the worker, and the number within it
  * @typedef {keyof typeof EVENTS} Kind
- * @typedef {{ [K in Kind]: Position & { type: `io.undertone.${K}`, time: string, data: Data<(typeof EVENTS)[K]> } }[Kind]} Event
+ * @typedef {{ [K in Kind]: Position & { type: `io.undertone.${K}`, time: string, audience?: string, data: Data<(typeof EVENTS)[K]> } }[Kind]} Event
  * @typedef {Extract<Event, { type: "io.undertone.gap.v1" }>} Gap
  * @typedef {Data<typeof PERSON> & { emotion: ({ type: string } & Record<string, unknown>) | null }} Person
  * @typedef {Position & { type: "io.undertone.snapshot.v1", data: { room: string, at: number, speakers: Record<string, Person> } }} Snapshot
@@ -89,6 +119,8 @@ export class Reader {
   ignored = { malformed: 0, unknown: 0, repeated: 0 };
   #on;
   #state;
+  /** Positions by audience. */
+  #alone = new Map();
   /** Whether a snapshot is news: nothing came yet, or something was missed. Else it is for others, who came late. */
   #behind = true;
   /** Whether nothing came since the connection stands. */
@@ -112,8 +144,9 @@ export class Reader {
   hear(text) {
     const message = read(text);
     if (!message) return void (this.ignored.malformed += 1);
-    const { epoch, seq, time, data } = message;
     const kind = message.type.slice(PREFIX.length);
+    if (message.audience) return this.#hearAlone(message, kind);
+    const { epoch, seq, time, data } = message;
     const last = this.position;
     const newRun = last === null || epoch > last.epoch;
     const later = kind === SNAPSHOT ? this.#behind && seq >= last?.seq : seq > last?.seq;
@@ -132,6 +165,21 @@ export class Reader {
     if (kind === SNAPSHOT) this.#tell("onSnapshot", message);
     else if (!Object.hasOwn(EVENTS, kind)) this.ignored.unknown += 1;
     else if (kind !== GAP) this.#tell("onEvent", message);
+  }
+
+  /** What not everyone is told, such as a hint for one person, has numbers of its own, and no snapshot. */
+  #hearAlone(message, kind) {
+    const { audience, epoch, seq, time, data } = message;
+    const last = this.#alone.get(audience);
+    if (last && !(epoch > last.epoch || (epoch === last.epoch && seq > last.seq))) return void (this.ignored.repeated += 1);
+    const first = kind === GAP ? data.from_seq : seq;
+    const next = last?.epoch === epoch ? last.seq + 1 : first;
+    const to = kind === GAP ? seq : seq - 1;
+    this.#alone.set(audience, { epoch, seq });
+    if (next <= to) this.#tell("onGap", { type: PREFIX + GAP, epoch, seq: to, time, audience, data: { at: data.at, from_seq: next, to_seq: to } });
+    if (kind === GAP) return;
+    if (Object.hasOwn(EVENTS, kind)) this.#tell("onEvent", message);
+    else this.ignored.unknown += 1;
   }
 
   /** A mistake in the host's page must not cost it the events after. */
@@ -154,8 +202,10 @@ function read(text) {
     return null;
   }
   if (!fits(message, { type: "string", epoch: "count", seq: "count", data: AT }) || !message.type.startsWith(PREFIX)) return null;
-  const { type, seq, data } = message;
+  const { type, epoch, seq, data, audience = "" } = message;
+  if (epoch > Date.now() + FUTURE_MS || typeof audience !== "string") return null;
   const kind = type.slice(PREFIX.length);
+  if (kind === SNAPSHOT && audience) return null;
   if (kind === SNAPSHOT) return fits(data, STATE) && Object.values(data.speakers).every(feels) ? message : null;
   if (kind === GAP) return fits(data, { from_seq: "count" }) && data.from_seq <= seq && data.to_seq === seq ? message : null;
   return !Object.hasOwn(EVENTS, kind) || fits(data, EVENTS[kind]) ? message : null;
@@ -166,6 +216,8 @@ const feels = ({ emotion }) => emotion === null || (Object.hasOwn(EVENTS, emotio
 function fits(value, type) {
   if (type === "number") return Number.isFinite(value);
   if (type === "count") return Number.isSafeInteger(value) && value >= 0;
+  if (type === "value") return value === null || typeof value === "string" || Number.isFinite(value);
+  if (type === "string[]") return Array.isArray(value) && value.every((one) => typeof one === "string");
   if (typeof type === "string") return type.endsWith("?") ? value === null || fits(value, type.slice(0, -1)) : typeof value === type;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   if (Array.isArray(type)) return Object.values(value).every((one) => fits(one, type[0]));
@@ -186,6 +238,9 @@ function overChannel(channel, reader) {
 /** Janus gives no data, and no error, to a subscriber that made no channel of its own before it answered. Channels are labelled with their feed. */
 function overJanus(pc, reader, feed) {
   if (feed === undefined) throw new TypeError("attach needs `feed`, the id of Undertone's feed in the Janus room.");
+  if (pc.signalingState === "stable" && pc.currentLocalDescription) {
+    throw new TypeError("attach before your subscriber's first answer: Janus sends no data to a connection that was answered without a channel.");
+  }
   let stop = () => {};
   const arrived = ({ channel }) => {
     if (channel.label !== String(typeof feed === "function" ? feed() : feed)) return;

@@ -1,13 +1,11 @@
 """Fixtures that several tests share."""
 
-import socket
 import subprocess
-import time
 
 import pytest
 from hypothesis import settings
 
-from tests.support import free_port, require
+from tests.support import free_port, require, wait_for_port
 
 # The same examples at every run; for others: pytest --hypothesis-profile=search
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -28,14 +26,7 @@ class RedisServer:
 
     def start(self):
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except ConnectionRefusedError:
-                time.sleep(0.01)
-            else:
-                return
-        pytest.fail("redis-server did not start")
+        wait_for_port(self.port)
 
     def kill(self):
         if self._process is not None:

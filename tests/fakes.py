@@ -4,8 +4,9 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
+from worker.envelope import Envelope, Numbering
 from worker.errors import SinkError
-from worker.events import Envelope, Gap, Numbering, SpeechStarted
+from worker.events import Gap, SpeechStarted
 from worker.sinks.snapshot import Snapshot
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

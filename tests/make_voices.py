@@ -1,40 +1,29 @@
-"""Makes the synthetic guests' voices in worker/rooms/voices with espeak-ng: python tests/make_voices.py"""
+"""Makes the synthetic guests' clips in worker/rooms/voices with espeak-ng: python -m tests.make_voices"""
 
 import subprocess
 import tempfile
 import wave
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 
+from worker.rooms.guests import script
+
 FOLDER = Path(__file__).parent.parent / "worker" / "rooms" / "voices"
 RATE = 48_000
-ROUND_S = 32
-"""Every voice is as long, so that guests who begin together keep taking turns."""
-
-LINES = {
-    "1-robin": (
-        "en-us+m3",
-        [
-            (0.5, 150, 45, 60, "Good morning. Shall we begin with the plan for this week?"),
-            (10.5, 155, 50, 70, "That sounds fine to me. We have two days before the review."),
-            (21.0, 185, 75, 130, "Wait, really? That is wonderful news! I did not expect that at all!"),
-        ],
-    ),
-    "2-kim": (
-        "en-gb+f2",
-        [
-            (5.5, 145, 55, 70, "Yes. The first part is ready, and the tests are running now."),
-            (16.0, 150, 55, 75, "By the way, the customer called. They want to start next month."),
-            (26.5, 140, 50, 60, "I thought you would like it. Let us write it down."),
-        ],
-    ),
-}
+PACKET = RATE // 50
+BIT_RATE = 12_000
+PAUSE_S = 0.2
+"""Longer pauses within a clip are cut to this, so that whoever listens takes each clip for one utterance."""
+QUIET = 0.004
+LEAD, TAIL = 1, 3
+"""Packets of silence around the sound: a clip begins and ends in the silence that it is joined to."""
 
 
-def say(voice: str, speed: int, pitch: int, loudness: int, text: str) -> np.ndarray:
-    """One sentence as float32 mono at 48 kHz."""
+def say(voice: str, text: str, speed: int, pitch: int, loudness: int) -> np.ndarray:
+    """One clip as float32 mono at 48 kHz, without silence around it."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         options = ["-v", voice, "-s", str(speed), "-p", str(pitch), "-a", str(loudness), "-w", file.name]
         subprocess.run(["espeak-ng", *options, text], check=True)
@@ -42,32 +31,44 @@ def say(voice: str, speed: int, pitch: int, loudness: int, text: str) -> np.ndar
             rate = sound.getframerate()
             pcm = np.frombuffer(sound.readframes(sound.getnframes()), np.int16) / 32768
     at = np.arange(0, len(pcm) * RATE // rate) * rate / RATE
-    return np.interp(at, np.arange(len(pcm)), pcm).astype(np.float32)
+    return _without_pauses(np.interp(at, np.arange(len(pcm)), pcm).astype(np.float32))
+
+
+def _without_pauses(sound: np.ndarray) -> np.ndarray:
+    """Cut at both ends, and wherever silence lasts longer than `PAUSE_S`."""
+    loud = np.flatnonzero(np.abs(sound) > QUIET)
+    kept = sound[loud[0] : loud[-1] + 1]
+    loud = loud - loud[0]
+    longest = round(PAUSE_S * RATE)
+    keep = np.ones(len(kept), bool)
+    for before, after in pairwise(loud):
+        keep[before + longest : after] = False
+    return kept[keep]
 
 
 def write(path: Path, sound: np.ndarray) -> None:
-    """Ogg Opus, 20 ms packets, 24 kb/s."""
-    with av.open(str(path), "w", format="ogg") as container:
-        stream = container.add_stream("libopus", rate=RATE, layout="mono", bit_rate=24_000)
+    """Ogg Opus in packets of 20 ms, with silence around the sound."""
+    packets = -(-len(sound) // PACKET)
+    padded = np.zeros((LEAD + packets + TAIL) * PACKET, np.float32)
+    padded[LEAD * PACKET : LEAD * PACKET + len(sound)] = sound
+    with av.open(str(path), "w", format="ogg", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libopus", rate=RATE, layout="mono", bit_rate=BIT_RATE)
         stream.codec_context.options = {"application": "voip"}
-        frame = av.AudioFrame.from_ndarray((sound * 32767).astype(np.int16)[None], format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray((padded * 32767).astype(np.int16)[None], format="s16", layout="mono")
         frame.rate = RATE
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=960)
-        for part in resampler.resample(frame):
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=PACKET)
+        for part in [*resampler.resample(frame), None]:
             container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name, (voice, lines) in LINES.items():
-        sound = np.zeros(ROUND_S * RATE, np.float32)
-        for start, speed, pitch, loudness, text in lines:
-            spoken = say(voice, speed, pitch, loudness, text)
-            begin = round(start * RATE)
-            print(f"{name} {start:5.1f} s to {start + len(spoken) / RATE:5.1f} s")
-            sound[begin : begin + len(spoken)] += spoken[: len(sound) - begin]
-        write(FOLDER / f"{name}.ogg", sound)
+    play = script()
+    for number, (who, guest) in enumerate(play["guests"].items(), 1):
+        for clip, (manner, text) in play["clips"].get(who, {}).items():
+            sound = say(guest["voice"], text, **play["manners"][manner])
+            write(FOLDER / f"{number}-{who}-{clip}.ogg", sound)
+            print(f"{who} {clip}: {len(sound) / RATE:.2f} s, peak {np.abs(sound).max():.2f}")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from tests.speech import speech as said
 from worker.audio.opus import OpusDecoder
-from worker.rooms.guests import packets
 from worker.rooms.webrtc.listener import Listener
 from worker.rooms.webrtc.peer import LEVEL, MID
 
@@ -23,9 +23,10 @@ COUNT = 150
 
 
 @cache
-def speech(count, voice=0):
+def speech(count):
     """Packets of 20 ms from within a sentence."""
-    return packets(voice)[40 : 40 + count]
+    sound = said("anna")
+    return encode(sound[: len(sound) // 320 * 320], 16_000)[40 : 40 + count]
 
 
 @cache

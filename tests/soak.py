@@ -29,7 +29,7 @@ from tests.hall import PERSON, Guest, Silent, vanish
 from worker.audio.windows import Windows
 from worker.conversation.talk_time import TalkTimes
 from worker.emotion.smoothing import Smoother
-from worker.events import Numbering
+from worker.envelope import Numbering
 from worker.ops.http import Server
 from worker.privacy.policy import Consent
 from worker.rooms.embedded import EmbeddedRoom

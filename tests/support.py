@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -22,6 +23,18 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
+
+
+def wait_for_port(port: int, host: str = "127.0.0.1", within_s: float = 10.0) -> None:
+    """Until a server that was just started takes connections; the test fails where it does not."""
+    for _ in range(round(within_s / 0.01)):
+        try:
+            socket.create_connection((host, port), 1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    pytest.fail(f"nothing listens on port {port} of {host}")
 
 
 def require_module(name: str) -> None:

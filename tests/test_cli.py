@@ -150,8 +150,9 @@ def test_the_doctor_speaks_json_and_fails_when_something_is_missing(tmp_path):
 def test_a_replay_is_the_same_byte_for_byte(tmp_path, recording):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     for out in (one, two):
-        done = undertone("replay", recording, "--out", out)
+        done = undertone("replay", recording, "--out", out, "--report", tmp_path / "heard")
         assert done.returncode == 0, done.stderr
+        assert f"The report is {tmp_path / 'heard.html'}." in done.stdout.replace("\n", "")
     lines = [json.loads(line) for line in one.read_text().splitlines()]
     assert one.read_bytes() == two.read_bytes()
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

@@ -42,7 +42,8 @@ def test_a_small_file_gets_every_default(load):
     settings = load(SMALL)
     assert settings.vad == {"kind": "silero"}
     assert settings.emotion == {"kind": "onnx"}
-    assert settings.conversation == [{"kind": "talk_time"}]
+    kinds = [section["kind"] for section in settings.conversation]
+    assert kinds == ["talk_time", "dynamics", "engagement", "shifts"]
     assert (settings.sinks, settings.server, settings.drain_s) == ([], {}, 10.0)
     assert settings.control is None
     assert settings.logs.level == "info"
@@ -148,6 +149,8 @@ MISTAKES = [
     (SMALL + "sinks: [{kind: redis, url: 'redis://host/0?nothing=1'}]", "sinks.0: the Redis url is not one"),
     (SMALL + "sinks: [{kind: jsonl, path: /not/there/events.jsonl}]", "sinks.0: the folder /not/there does not exist"),
     (SMALL + "conversation: [{kind: talk_time, every_s: 0}]", "talk_time: every_s must be above 0"),
+    (SMALL + "conversation: [{kind: dynamics, bridge_s: 0}]", "dynamics: settle_s and silent_after_s must not"),
+    (SMALL + "conversation: [{kind: dynamics, windw_s: 9}]", "conversation.0.windw_s is not a known setting; did you"),
     (SMALL + "emotion: {kind: prosody, learning_windows: 0}", "prosody: set 1 <= learning_windows"),
 ]
 

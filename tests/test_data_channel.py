@@ -1,10 +1,15 @@
 """Events to everyone in the room."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.fakes import FakeRoom, brief, folded, run_of
+from worker.envelope import Numbering
 from worker.errors import RoomError, SinkError
+from worker.events import SpeechStarted, TalkTime
 from worker.sinks.data_channel import DataChannelSink
+from worker.sinks.delivery import Outlet
 
 
 async def test_events_go_to_all_and_the_snapshot_to_one():
@@ -22,6 +27,33 @@ async def test_a_room_in_trouble_costs_the_event_not_the_session():
     sink = DataChannelSink(FakeRoom(fault=RoomError("the room is gone")), folded([]))
     with pytest.raises(SinkError, match="the room is gone"):
         await sink.send(run_of(1)[0])
+
+
+async def test_in_a_crowded_room_ticks_of_talk_time_are_left_out_counted_and_told_as_a_gap():
+    room, snapshot = FakeRoom(), folded([])
+    outlet = Outlet(DataChannelSink(room, snapshot))
+    numbering = Numbering("quiet", 1, datetime.now(UTC))
+    fact, tick = SpeechStarted(0.5, "p1"), TalkTime(1.0, {})
+    for crowded, event in [(False, tick), (True, fact), (True, tick), (True, tick), (True, fact), (False, tick)]:
+        room.crowded = crowded
+        outlet.put(numbering.wrap(event))
+        await outlet.caught_up()
+    assert [brief(message) for message, _ in room.sent] == [1, 2, "gap 3-3", "gap 4-4", 5, 6]
+    assert (outlet.delivered, outlet.lost, dict(outlet.failures)) == (4, 2, {"crowded": 2})
+    await outlet.close(1.0)
+
+
+async def test_who_could_not_even_take_a_gap_is_told_of_all_that_it_named():
+    room, snapshot = FakeRoom(), folded([])
+    sink = DataChannelSink(room, snapshot)
+    said = run_of(4)
+    for envelope in said:
+        snapshot.fold(envelope)
+    room.all_take = False
+    await sink.send(said[3].gap_since(1))
+    await sink.send(said[3])
+    await sink.welcome("ada", behind=True)
+    assert [brief(message) for message, _ in room.sent[2:]] == ["gap 2-4", "snapshot 4"]
 
 
 async def test_who_fell_behind_is_told_what_is_missing_then_the_present():

@@ -13,8 +13,9 @@ import pytest
 from tests.hall import PERSON, Guest, Silent, _some, admit, carry, hall, meeting
 from tests.hall import _loopback as _loopback
 from worker.audio import AudioChunk
+from worker.envelope import Numbering
 from worker.errors import ConfigError, RoomError
-from worker.events import Numbering, SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
 from worker.privacy.policy import Consent
 from worker.rooms import ListenerJoined, Tick, embedded, participant
@@ -355,6 +356,16 @@ async def test_a_name_holds_only_what_can_be_shown(given, name):
     (joined,) = one.kinds(SpeakerJoined)
     assert joined.name == name
     assert f'"{name}"'.encode() in numbering.wrap(joined).as_json().encode()
+
+
+async def test_what_the_control_api_says_of_consent_holds_here_too():
+    async with hall() as one:
+        ada = admit(one.room, "Ada")
+        for agreed in (False, True, False):
+            one.policy.record(ada.speaker, agreed)
+            await one.until(lambda: ada.analysed is one.policy.may_hear(ada.speaker))
+        one.room._analyse(ada, True)  # her own word, which is the newest
+        assert one.policy.may_hear(ada.speaker)
 
 
 async def test_who_left_is_on_no_leg_and_late_packets_reach_nobody():

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.fakes import envelopes
-from worker.events import EVENTS, PREFIX, Gap, Numbering, RoomOpened, SpeechEnded, Talk, TalkTime
+from worker.envelope import Numbering
+from worker.events import EVENTS, PREFIX, Gap, RoomOpened, SpeechEnded, Talk, TalkTime
 
 
 def test_types_are_distinct_and_carry_their_version():

@@ -9,19 +9,36 @@ import pytest
 
 ROOT = Path("worker")
 STAGES = {"rooms", "audio", "vad", "emotion", "conversation", "coaching", "sinks", "privacy"}
-COMMON = {"audio", "events", "errors", "ring", "batch"}
+COMMON = {"audio", "events", "figures", "envelope", "prompts", "errors", "ring", "batch"}
 OUTSIDE = {
     "secrets": {"errors"},
     "registry": {"errors"},
-    "events": set(),
+    "events": {"figures"},
+    "figures": set(),
     "errors": set(),
+    "envelope": {"events", "prompts"},
+    "prompts": {"events"},
     "ring": set(),
     "batch": set(),
-    "schema": {"events", "sinks"},
-    "ops": {"errors", "events", "registry", "secrets"},
+    "packaged": {"errors"},
+    "report": {"envelope", "errors", "events", "figures", "packaged", "secrets"},
+    "schema": {"events", "figures", "prompts", "sinks"},
+    "ops": {"errors", "events", "prompts", "registry", "report", "secrets"},
 }
 """What these may import; names that stand neither here nor in STAGES join stages."""
-JOINS = {"session", "speaker", "manager", "supervisor", "config", "cli", "bench", "__main__", "lab"}
+JOINS = {
+    "assembly",
+    "session",
+    "speaker",
+    "manager",
+    "supervisor",
+    "config",
+    "cli",
+    "bench",
+    "rehearsal",
+    "__main__",
+    "lab",
+}
 SECRETS = {"rooms", "sinks"}
 """Stages that read secrets of the operator."""
 HEAVY = ("torch", "onnxruntime", "aiortc", "av", "redis", "aiohttp", "numpy")
@@ -32,7 +49,7 @@ ONLY_IN = {
     "opensmile": {"emotion/egemaps.py"},
     "av": {"audio/files.py", "audio/opus.py", "rooms/guests.py", "rooms/webrtc/stock.py"},
     "aiortc": None,
-    "redis": {"sinks/redis.py", "ops/doctor.py"},
+    "redis": {"sinks/redis.py", "report/sources.py", "ops/doctor.py"},
 }
 
 

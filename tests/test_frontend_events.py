@@ -12,10 +12,11 @@ from tests.support import require
 MODULE = Path(__file__).parent.parent / "frontend_demo" / "events.js"
 
 FOLD = """
-const { empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
+const { cue, empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
 const state = JSON.parse(process.argv[2]).reduce(fold, empty);
-const derived = ({ trend }) => ({ lines: trendLines(trend, state.at), word: trendWord(trend, state.at) });
-const show = ([id, one]) => [id, { ...one, mood: mood(one, state.at), ...derived(one) }];
+const drawn = (trend, what) => ({ lines: trendLines(trend, state.at, what), word: trendWord(trend, state.at, what) });
+const derived = ({ trend }) => ({ ...drawn(trend), pleasantness: drawn(trend, "valence") });
+const show = ([id, one]) => [id, { ...one, mood: mood(one, state.at), cue: cue(one, state.at), ...derived(one) }];
 console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entries(state.speakers).map(show)) }));
 """
 
@@ -108,7 +109,7 @@ def test_a_label_is_the_word_and_says_how_likely_it_is(
     heard = estimate(6, 1, 0.9, confidence, label=label, valence=-0.4)
     one = folded(snapshot(5), heard)["speakers"]["p1"]
     assert one["mood"] == {"word": label, "certainty": certainty, "percent": percent}
-    assert (one["emotion"]["valence"], one["trend"]) == (-0.4, [{"at": 1, "arousal": 0.9}])
+    assert (one["emotion"]["valence"], one["trend"]) == (-0.4, [{"at": 1, "arousal": 0.9, "valence": -0.4}])
     assert folded(snapshot(5, emotion=one["emotion"]))["speakers"]["p1"]["mood"] == one["mood"]
 
 
@@ -157,3 +158,38 @@ def test_who_comes_back_is_a_new_voice() -> None:
     back = envelope("speaker.joined.v1", 7, 2, speaker="p1", name="Ada", generation=2, analysed=True)
     one = folded(snapshot(5), estimate(6, 1, 0.2, label="tense"), back)["speakers"]["p1"]
     assert (one["emotion"], one["trend"], one["mood"]["word"]) == (None, [], "listening")
+
+
+def test_pleasantness_has_a_line_of_its_own_where_the_engine_hears_it() -> None:
+    heard = [(50, -0.5), (52, -0.5), (53, None), (54, 0.5), (56, 0.5)]
+    told = [estimate(6 + n, at, 0.0, valence=value) for n, (at, value) in enumerate(heard)]
+    one = folded(snapshot(5), *told)["speakers"]["p1"]
+    assert [round(y, 2) for _, y in one["pleasantness"]["lines"][0]] == [0.75, 0.75, 0.25, 0.25]
+    assert (one["pleasantness"]["word"], one["word"]) == ("rising", "steady")
+    deaf = folded(snapshot(5), *(estimate(6 + n, at, 0.0) for n, (at, _) in enumerate(heard)))["speakers"]["p1"]
+    assert deaf["pleasantness"] == {"lines": [], "word": "none"}
+
+
+def test_figures_reach_their_speaker_and_the_room() -> None:
+    figures = {"p1": {"run_s": 12.5, "recent_talk_share": 0.4}}
+    measured = envelope("conversation.v1", 6, 9, window_s=300, room={"people": 2}, speakers=figures)
+    state = folded(snapshot(5), measured)
+    assert (state["speakers"]["p1"]["figures"], state["room"]) == (figures["p1"], {"people": 2})
+
+
+@pytest.mark.parametrize(
+    ("run_s", "speaking", "cut_off", "cue"),
+    [
+        (91, True, None, {"word": "long", "seconds": 91}),
+        (90, True, None, None),
+        (91, False, None, None),
+        (91, True, 93, {"word": "cutOff", "by": "p2"}),
+        (0, False, 92, None),
+    ],
+)
+def test_a_cue_is_of_a_cut_or_a_long_run(
+    run_s: float, speaking: bool, cut_off: float | None, cue: dict[str, Any] | None
+) -> None:
+    cuts = [] if cut_off is None else [envelope("interrupted.v1", 6, cut_off, speaker="p1", by="p2", overlap_s=1)]
+    measured = envelope("conversation.v1", 7, 100, room={}, speakers={"p1": {"run_s": run_s}})
+    assert folded(snapshot(5, speaking=speaking), *cuts, measured)["speakers"]["p1"]["cue"] == cue

@@ -2,8 +2,9 @@
 
 import json
 import subprocess
+import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import require
+from worker.envelope import Envelope, Numbering
 from worker.events import (
     EVENTS,
     EmotionEstimated,
-    Envelope,
     Gap,
-    Numbering,
     SpeakerJoined,
     SpeechStarted,
     Talk,
@@ -54,48 +54,6 @@ for await (const line of createInterface({ input: process.stdin })) {
 """
 )
 
-CONNECTIONS = (
-    LISTENER
-    + """
-const { attach } = await import(process.argv[1]);
-const log = [];
-const wait = [];
-globalThis.setTimeout = (action, ms) => wait.push({ action, ms });
-globalThis.clearTimeout = (id) => id && (wait[id - 1] = null);
-const later = () => {
-  const [next] = wait.splice(0).filter(Boolean);
-  log.push(["after", next.ms]);
-  next.action();
-};
-Math.random = () => 0;
-console.error = (error) => log.push(["mistake", error.message]);
-class Channel extends EventTarget {
-  readyState = "connecting";
-  constructor(label) { super(); this.label = label; }
-  tell(data) { this.dispatchEvent(Object.assign(new Event("message"), { data })); }
-  is(state) { this.readyState = state; this.dispatchEvent(new Event(state === "closed" ? "close" : state)); }
-}
-class Peer extends EventTarget {
-  made = [];
-  createDataChannel(label) { this.made.push(label); }
-  give(channel) { this.dispatchEvent(Object.assign(new Event("datachannel"), { channel })); }
-}
-const sockets = [];
-globalThis.WebSocket = class {
-  sent = [];
-  constructor(url) { this.url = String(url); sockets.push(this); }
-  send(text) { this.sent.push(text); }
-  close() { this.closed = true; }
-};
-const event = (seq, epoch = 1) => JSON.stringify({
-  type: "io.undertone.speech.started.v1", epoch, seq, data: { at: 0, speaker: "p1" },
-});
-let extra;
-%s
-console.log(JSON.stringify({ log, extra, sockets: sockets.map(({ url, sent, closed }) => ({ url, sent, closed })) }));
-"""
-)
-
 
 class Node:
     """One process for many readers."""
@@ -126,13 +84,6 @@ def node() -> Iterator[Node]:
     one.process.communicate()
 
 
-def connected(script: str) -> dict[str, Any]:
-    command = [require("node"), "--input-type=module", "-e", CONNECTIONS % script, MODULE.as_uri()]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
 def event(seq: int, epoch: int = 1, kind: str = "speech.started.v1", **data: Any) -> dict[str, Any]:
     told = {"at": 0.5, "speaker": "p1", **data}
     return {"type": f"io.undertone.{kind}", "epoch": epoch, "seq": seq, "data": told}
@@ -158,6 +109,10 @@ def shape(kind: Any) -> Any:
         return plain[kind]
     if is_dataclass(kind):
         return {field.name: shape(typing.get_type_hints(kind)[field.name]) for field in fields(kind)}
+    if typing.get_origin(kind) is Sequence:
+        return shape(typing.get_args(kind)[0]) + "[]"
+    if len(typing.get_args(kind)) > 2:
+        return "value"
     first, second = typing.get_args(kind)
     return shape(first) + "?" if second is type(None) else [shape(second)]
 
@@ -173,7 +128,7 @@ def example(kind: Any) -> Any:
     words = shape(kind)
     if isinstance(words, list):
         return {"p1": example(typing.get_args(kind)[1])}
-    return {"number": 1, "string": "x", "boolean": True}.get(words)
+    return {"number": 1, "string": "x", "boolean": True, "string[]": ["x"], "value": 1}.get(words)
 
 
 def test_what_the_worker_sends_is_understood(node: Node) -> None:
@@ -269,6 +224,20 @@ def test_a_new_run_of_the_worker_starts_over(node: Node) -> None:
     assert node.log(gap(1, 3, epoch=2), snapshot(3, epoch=2), since=(1, 50)) == [["gap", 2, 1, 3], ["snapshot", 2, 3]]
 
 
+def test_what_one_person_alone_is_told_has_numbers_of_its_own(node: Node) -> None:
+    mine = {"audience": "p1"}
+    told = [event(5), event(1) | mine, event(1) | mine, event(6), gap(2, 3) | mine, event(5) | mine, event(7)]
+    assert node.log(*told) == [
+        ["event", 1, 5],
+        ["event", 1, 1],
+        ["event", 1, 6],
+        ["gap", 1, 2, 3],
+        ["gap", 1, 4, 4],
+        ["event", 1, 5],
+        ["event", 1, 7],
+    ]
+
+
 MESSAGES = st.one_of(
     st.none(),
     st.builds(event, st.integers(1, 12), st.integers(1, 2)),
@@ -295,6 +264,10 @@ def test_whatever_comes_numbers_only_rise_and_every_hole_is_told(node: Node, mes
 
 # -- hostile or broken ------------------------------------------------------------------------------------------------
 
+PROMPT = dict.fromkeys(("prompt", "to", "rule", "severity", "text", "reason"), "x") | {
+    "expires_s": 9,
+    "numbers": {},
+}
 BROKEN: dict[str, Any] = {
     "no JSON": "{",
     "no object": "[1]",
@@ -309,10 +282,14 @@ BROKEN: dict[str, Any] = {
     "a number that is too large": {**event(6), "seq": 2**60},
     "a negative number": event(-6),
     "a broken number": {**event(6), "epoch": 1.5},
+    "a run of the day after tomorrow": event(6, epoch=round(time.time() * 1000) + 2 * 86_400_000),
     "a time without end": json.dumps(event(6)).replace("0.5", "1e999"),
     "no speaker": event(6, speaker=None),
     "a speaker that is an object": event(6, speaker={"toString": "x"}),
     "no field": event(6, kind="speech.ended.v1"),
+    "an audience that is none": {**event(6), "audience": ["p1"]},
+    "a snapshot for one": {**snapshot(6), "audience": "p1"},
+    "a number that is a list": event(6, kind="coaching.prompted.v1", **PROMPT | {"numbers": {"share": []}}),
     "a talk time that is none": event(6, kind="talk_time.v1", speakers={"p1": {"seconds": "long", "share": 1}}),
     "a list for a map": event(6, kind="talk_time.v1", speakers=[]),
     "a gap that ends elsewhere": {**gap(6, 8), "seq": 9},
@@ -342,135 +319,3 @@ def test_events_of_a_later_worker_are_passed_over_without_a_hole(node: Node) -> 
     result = node.read(event(5), event(6, kind="weather.v1"), event(7, kind="toString"), event(8, mood="new field"))
     assert result["log"] == [["event", 1, 5], ["event", 1, 8]]
     assert result["ignored"] == {"malformed": 0, "unknown": 2, "repeated": 0}
-
-
-# -- connections ------------------------------------------------------------------------------------------------------
-
-
-def test_a_data_channel_is_heard_from_its_opening_until_detached() -> None:
-    result = connected("""
-      const channel = new Channel("undertone");
-      const here = attach(channel, heard(log));
-      channel.is("open");
-      channel.tell(event(1));
-      channel.tell(new ArrayBuffer(8));
-      channel.is("closed");
-      here.detach();
-      here.detach();
-      channel.tell(event(2));
-      extra = [here.position(), here.ignored()];
-    """)
-    states = [
-        ["state", "connecting"],
-        ["state", "open"],
-        ["event", 1, 1],
-        ["state", "lost", "The data channel was closed."],
-    ]
-    assert result["log"] == [*states, ["state", "detached"]]
-    assert result["extra"] == [{"epoch": 1, "seq": 1}, {"malformed": 1, "unknown": 0, "repeated": 0}]
-
-
-def test_a_mistake_in_the_page_costs_no_event() -> None:
-    result = connected("""
-      const channel = new Channel("undertone");
-      channel.readyState = "open";
-      attach(channel, { ...heard(log), onGap: () => { throw new Error("oh"); } });
-      for (const seq of [1, 3, 4]) channel.tell(event(seq));
-    """)
-    assert result["log"][2:] == [["event", 1, 1], ["mistake", "oh"], ["event", 1, 3], ["event", 1, 4]]
-
-
-def test_on_janus_a_channel_is_made_at_once_and_only_undertones_is_heard() -> None:
-    result = connected("""
-      const pc = new Peer();
-      let feed = 77;
-      const here = attach(pc, { feed: () => feed, ...heard(log) });
-      extra = pc.made;
-      const [stranger, first, second] = ["5", "77", "78"].map((label) => new Channel(label));
-      for (const channel of [stranger, first]) { channel.readyState = "open"; pc.give(channel); }
-      stranger.tell(event(1));
-      first.tell(event(1));
-      feed = 78;
-      second.readyState = "open";
-      pc.give(second);
-      first.tell(event(2));
-      second.tell(event(4));
-      here.detach();
-      second.tell(event(5));
-      const late = new Channel("78");
-      late.readyState = "open";
-      pc.give(late);
-    """)
-    assert result["extra"] == ["JanusDataChannel"]
-    assert result["log"] == [
-        ["state", "connecting"],
-        ["state", "open"],
-        ["event", 1, 1],
-        ["gap", 1, 2, 3],
-        ["event", 1, 4],
-        ["state", "detached"],
-    ]
-
-
-def test_a_socket_resumes_where_it_was_with_growing_pauses() -> None:
-    result = connected("""
-      const here = attach({ url: "https://host/v1/rooms/demo/events", token: "secret" }, heard(log));
-      sockets[0].onopen();
-      sockets[0].onmessage({ data: event(8) });
-      sockets[0].onclose({ code: 1001, reason: "The worker is stopping." });
-      later();
-      sockets[1].onclose({ code: 1006, reason: "" });
-      later();
-      sockets[2].onopen();
-      sockets[2].onmessage({ data: event(9) });
-      sockets[2].onclose({ code: 1006, reason: "" });
-      later();
-      here.detach();
-      extra = wait.filter(Boolean).length;
-      sockets[3].onmessage({ data: event(10) });
-    """)
-    first, _, third, last = result["sockets"]
-    assert [json.loads(text) for text in first["sent"] + third["sent"]] == [
-        {"token": "secret"},
-        {"token": "secret", "since": {"epoch": 1, "seq": 8}},
-    ]
-    assert {one["url"] for one in result["sockets"]} == {"wss://host/v1/rooms/demo/events"}
-    assert [ms for kind, ms, *_ in result["log"] if kind == "after"] == [250, 500, 250]
-    assert result["log"][-2:] == [["after", 250], ["state", "detached"]]
-    assert last["closed"]
-    assert result["extra"] == 0
-
-
-def test_a_socket_that_is_silent_is_made_anew_and_one_that_is_refused_is_not_asked_again() -> None:
-    result = connected("""
-      attach({ url: "ws://host/v1/rooms/demo/events" }, heard(log));
-      sockets[0].onopen();
-      sockets[0].onmessage({ data: event(8) });
-      later();
-      sockets[0].onmessage({ data: event(9) });
-      sockets[0].onclose({ code: 1006, reason: "" });
-      sockets[1].onopen();
-      later();
-      later();
-      later();
-      sockets[3].onclose({ code: 4401, reason: "The token is missing or wrong." });
-      extra = wait.filter(Boolean).length;
-    """)
-    assert result["log"] == [
-        ["state", "connecting"],
-        ["state", "open"],
-        ["event", 1, 8],
-        ["after", 15_000],
-        ["after", 15_000],
-        ["after", 15_000],
-        ["state", "lost", "The worker does not answer."],
-        ["after", 250],
-        ["state", "refused", "The token is missing or wrong."],
-    ]
-    assert (result["sockets"][0]["closed"], result["extra"]) == (True, 0)
-
-
-@pytest.mark.parametrize("source", ["null", "{}", '"wss://host"', "new Peer()"])
-def test_a_source_that_is_none_is_named(source: str) -> None:
-    result = connected(f"try {{ attach({source}, {{}}); }} catch (error) {{ extra = error.message; }}")
-    assert result["extra"].startswith("attach needs ")

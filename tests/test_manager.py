@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.test_control import Deaf, Scripted
+from worker.assembly import RoomWatch
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window
 from worker.config import settle
@@ -15,7 +16,7 @@ from worker.emotion import Emotion
 from worker.emotion.drift import DriftWatch
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
-from worker.manager import Rooms, _Watch
+from worker.manager import Rooms
 from worker.ops.http import Server
 from worker.privacy.policy import Consent, Recorded
 from worker.rooms import Tick
@@ -190,5 +191,5 @@ def test_the_same_pseudonym_in_two_rooms_is_two_people():
     watch = DriftWatch(windows=50, speakers=2)
     window = Window(0.0, 1.0, np.zeros(RATE, np.float32), 1.0, False)
     for number in range(60):
-        _Watch(watch, f"room-{number % 2}").push(window, 0, "p1", Emotion(0.5, 0.9), "fake")
+        RoomWatch(watch, f"room-{number % 2}").push(window, 0, "p1", Emotion(0.5, 0.9), "fake")
     assert watch.reference is not None

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from tests.fakes import EPOCH, envelopes, folded, run_of
 from tests.support import free_port, require
 from worker.errors import ConfigError, SinkError
-from worker.events import SpeakerJoined, SpeechStarted
+from worker.events import SpeakerJoined, SpeakerLeft, SpeechStarted, TalkTime
 from worker.sinks.delivery import Outlet
 from worker.sinks.redis import RedisSink
 
@@ -160,10 +160,23 @@ async def test_a_password_that_is_wrong_is_said_once_and_never_shown(redis_serve
     assert PASSWORD not in str(logs)
 
 
+async def test_whom_the_snapshot_forgot_is_no_longer_in_the_hash(redis, redis_url):
+    said = envelopes(SpeakerJoined(1.0, "ada", "Ada"), SpeakerLeft(2.0, "ada"), TalkTime(3.0, {}))
+    snapshot, held = folded([]), []
+    sink = RedisSink(snapshot, redis_url)
+    async with redis:
+        for envelope in said:
+            snapshot.fold(envelope)
+            await sink.send(envelope)
+            held.append("speaker:ada" in await redis.hkeys("ut:{quiet}:state"))
+    assert held == [True, True, False]
+    await sink.close()
+
+
 async def test_a_user_with_few_rights_suffices(redis_server, monkeypatch):
     server = redis_server()
     async with Redis.from_url(server.url, decode_responses=True) as admin:
-        rights = ["+ping", "+multi", "+exec", "+xadd", "+hset", "+pexpire", "+publish", "~ut:*", "&ut:*"]
+        rights = ["+ping", "+multi", "+exec", "+xadd", "+del", "+hset", "+pexpire", "+publish", "~ut:*", "&ut:*"]
         await admin.execute_command("ACL", "SETUSER", "undertone", "on", f">{PASSWORD}", *rights)
         monkeypatch.setenv("UT_TEST_REDIS", server.url.replace("//", f"//undertone:{PASSWORD}@"))
         sink = RedisSink(folded([]), "env:UT_TEST_REDIS")

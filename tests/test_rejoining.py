@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.fakes import NOON
 from worker.audio import RATE, AudioChunk
 from worker.conversation.talk_time import TalkTimes
+from worker.envelope import Numbering
 from worker.errors import ConfigError, RoomError
 from worker.events import (
-    Numbering,
     RoomClosed,
     RoomInterrupted,
     SpeakerJoined,
@@ -57,12 +57,12 @@ class World:
         self.time += seconds
         await asyncio.sleep(0)
 
-    def room(self):
-        return Rejoining(self, lambda: self.time, self.sleep, lambda: self.chance)
+    def room(self, **options):
+        return Rejoining(self, lambda: self.time, self.sleep, lambda: self.chance, **options)
 
-    async def heard(self):
+    async def heard(self, **options):
         """Everything that came, and with what it ended."""
-        room, items = self.room(), []
+        room, items = self.room(**options), []
         try:
             async with asyncio.timeout(10):
                 async for item in room:
@@ -259,6 +259,15 @@ async def test_messages_go_to_the_room_there_is():
     await room.close()
 
 
+async def test_what_is_told_of_a_room_is_told_while_it_is_there():
+    room = World([]).room()
+    assert (room.about, room.crowded) == ({}, False)
+    room._room.about, room._room.crowded = {"feed": 7}, True
+    assert (room.about, room.crowded) == ({"feed": 7}, True)
+    await room._part()
+    assert (room.about, room.crowded) == ({}, False)
+
+
 async def test_closing_ends_a_pause_at_once():
     world = World([LOST])
     room = Rejoining(world, lambda: world.time, asyncio.sleep, lambda: 1.0)
@@ -422,3 +431,20 @@ def test_talk_time_is_what_was_heard_of_everyone_however_often_the_room_was_lost
     assert sum(isinstance(event, RoomInterrupted) for event in told.events) == sum(
         isinstance(one, RoomInterrupted) for one in passed
     )
+
+
+AWAY = RoomError("Nothing answers there: join again.", "unreachable")
+
+
+async def test_a_room_that_never_could_be_joined_is_given_up():
+    world = World(*[[AWAY]] * 100)
+    _, code = await world.heard(give_up_s=600.0)
+    assert code == "gave_up"
+    assert 600 <= world.time - 100 <= 600 + LONGEST_PAUSE_S
+
+
+async def test_a_room_that_was_heard_once_is_not_given_up():
+    world = World([Tick(0.0), AWAY], *[[AWAY]] * 100, [Tick(0.0)])
+    _, code = await world.heard(give_up_s=600.0)
+    assert (code, len(world.made)) == (None, 102)
+    assert world.time - 100 > 600

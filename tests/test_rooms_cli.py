@@ -45,6 +45,17 @@ async def test_a_room_is_joined_listed_and_left(tmp_path):
         assert len(rooms) == 0
 
 
+async def test_a_secret_is_read_where_the_command_is_given(tmp_path):
+    (tmp_path / "pin").write_text("hunter2\n")
+    async with controlled() as (session, rooms):
+        here = ("--worker", str(session._base_url), "--token", "hush", "--template", "anywhere")
+        where = ("url=ws://sfu.test:8188", f"pin=file:{tmp_path / 'pin'}")
+        said, error = await undertone("join", *where, *here)
+        assert (said.split()[-1], error) == ("open", None)
+        assert next(iter(rooms._open.values())).room._room.pin == "hunter2"
+        assert (await undertone("join", *where[:1], "room=b", "pin=", *here))[1] is None
+
+
 async def test_what_the_worker_refuses_is_its_sentence():
     async with controlled() as (session, _):
         here = ("--worker", str(session._base_url), "--token", "hush")
@@ -76,6 +87,9 @@ async def test_a_room_that_does_not_answer_is_not_waited_for_long():
         (("join", "--template", "a", "=1"), "is no setting"),
         (("join", "--template", "a", "room:=x"), "is not JSON"),
         (("leave", "../page"), "letters and digits only"),
+        (("join", "--template", "a", "pin=hunter2"), "pin is a secret: write pin=env:NAME"),
+        (("join", "--template", "a", 'room_token:="hunter2"'), "room_token is a secret"),
+        (("join", "--template", "a", "turn_password=env:NOT_SET"), "NOT_SET"),
         (("list", "--worker", "file:///etc/passwd"), "is no address"),
         (("list", "--token", "env:NOT_SET"), "NOT_SET"),
     ],
@@ -85,6 +99,7 @@ async def test_a_mistake_is_one_sentence(arguments, sentence):
     assert isinstance(error, ConfigError)
     assert sentence in str(error)
     assert "\n" not in str(error)
+    assert "hunter2" not in str(error)
 
 
 async def test_a_worker_that_is_not_there_or_has_no_api_is_named():

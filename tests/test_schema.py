@@ -10,23 +10,36 @@ import yaml
 from tests.fakes import envelopes, folded
 from worker.events import (
     EVENTS,
+    BackChannel,
+    ConversationMeasured,
     EmotionAbstained,
     EmotionDrifted,
     EmotionEstimated,
+    EmotionShifted,
     EmotionUnavailable,
+    Engagement,
     Gap,
+    Interrupted,
+    Overlapped,
+    PromptAnswered,
+    Prompted,
     RoomClosed,
     RoomInterrupted,
     RoomOpened,
+    SpeakerAnalysed,
     SpeakerJoined,
     SpeakerLeft,
     SpeakerMuted,
     SpeakerUnmuted,
     SpeechEnded,
+    SpeechMeasured,
     SpeechStarted,
     Talk,
     TalkTime,
+    TurnEnded,
+    TurnStarted,
 )
+from worker.figures import PersonFigures, RoomFigures, SideFigures
 from worker.schema import asyncapi, documents, events_schema, message_names, outdated
 
 FOLDER = Path("docs/schema")
@@ -36,6 +49,8 @@ SAMPLES = [
     SpeakerJoined(0.5, "p1", "Ada"),
     SpeakerMuted(1.0, "p1"),
     SpeakerUnmuted(1.5, "p1"),
+    SpeakerAnalysed(1.7, "p1", False),
+    SpeakerAnalysed(1.8, "p1", True),
     SpeechStarted(2.0, "p1"),
     EmotionAbstained(2.8, "p1", 2.0, "learning", "prosody"),
     EmotionEstimated(3.0, "p1", 2.0, -0.25, None, {"calm": 0.9}, 0.8, True, "prosody"),
@@ -44,8 +59,21 @@ SAMPLES = [
     EmotionUnavailable(4.0, "p1", 2.0, "timeout", "prosody"),
     EmotionDrifted(4.0, "confidence", 0.7, 0.6, 500, "onnx"),
     Gap(5.0, 11, 12),
+    SpeechMeasured(4.0, "p1", 2.0, None, -21.5),
+    TurnStarted(2.0, "p1", None, None),
+    TurnEnded(4.0, "p1", 2.0),
+    Interrupted(3.5, "p1", "p2", 0.5),
+    Overlapped(3.5, "p2", "p1", 0.5),
+    BackChannel(3.5, "p2", "p1", 0.5),
+    ConversationMeasured(
+        5.0, 300.0, RoomFigures(), {"p1": PersonFigures()}, {"seller": SideFigures()}, {"p1": {"p2": 1}}, {}, ("p1",)
+    ),
+    Engagement(5.0, None, {"balance": None, "silence": 1.0}, {"balance": 0.5, "silence": 0.5}, 0.1),
+    EmotionShifted(5.0, "p1", "arousal_rise", 0.0, 0.5, 6.0),
     SpeakerLeft(6.0, "p1"),
     RoomInterrupted(6.5, 0.5, "signalling_lost", 1),
+    Prompted(6.6, "c1", "p1", "monologue", "hint", "Ask.", "You talked for 90 s.", {"me.run_s": 90.0}, 10.0),
+    PromptAnswered(6.7, "c1", "p1", "monologue", "snoozed"),
     RoomClosed(7.0, "ended"),
 ]
 
@@ -99,19 +127,21 @@ def test_fields_carry_their_notes():
     definitions = events_schema()["$defs"]
     assert "personal data" in definitions["SpeakerJoined"]["properties"]["name"]["description"]
     assert "0 while nobody" in definitions["Talk"]["properties"]["share"]["description"]
+    assert "1 is equal" in definitions["RoomFigures"]["properties"]["balance"]["description"]
 
 
 def test_the_channels_lead_to_messages_that_exist():
     document = asyncapi()
     assert yaml.safe_load(documents()["asyncapi.yaml"]) == document
     assert document["asyncapi"].startswith("3.")
-    assert {"dataChannel", "webSocket", "redisLive", "redisEvents"} == set(document["channels"])
+    assert {"dataChannel", "webSocket", "redisLive", "redisEvents", "redisPrompts"} == set(document["channels"])
     for reference in _references(document):
         file, _, pointer = reference.partition("#")
         place = events_schema() if file else document
         for step in pointer.strip("/").split("/"):
             place = place[step]
-    assert set(document["channels"]["dataChannel"]["messages"]) == set(message_names())
+    assert set(document["channels"]["dataChannel"]["messages"]) == {*message_names(), "Answer"}
+    assert "PromptedMessage" not in document["channels"]["redisEvents"]["messages"]
 
 
 def _references(node):

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from tests.fakes import NOON
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Windows
+from worker.conversation.talk_time import TalkTimes
 from worker.emotion import Emotion
 from worker.emotion.smoothing import Smoother
+from worker.envelope import Numbering
 from worker.errors import EngineError, RoomError
 from worker.events import (
     EmotionEstimated,
     EmotionUnavailable,
-    Numbering,
+    PromptAnswered,
     RoomClosed,
     RoomOpened,
+    SpeakerAnalysed,
     SpeakerJoined,
     SpeakerLeft,
     SpeakerMuted,
@@ -29,7 +32,7 @@ from worker.events import (
     TalkTime,
 )
 from worker.privacy.policy import Consent, Recorded
-from worker.rooms import ListenerJoined, Tick
+from worker.rooms import Answered, ListenerJoined, Tick
 from worker.session import WAITING, Session
 from worker.speaker import Models, Speaker
 from worker.vad.segmenter import Segmenter
@@ -143,6 +146,10 @@ def utterance(speaker, start, end):
 
 def without_emotion(events):
     return [event for event in events if not isinstance(event, EmotionEstimated)]
+
+
+def without_consent(events):
+    return [event for event in events if not isinstance(event, SpeakerAnalysed)]
 
 
 BOTH = pytest.mark.parametrize("lockstep", [False, True], ids=["live", "lockstep"])
@@ -324,7 +331,7 @@ async def test_a_slow_engine_holds_up_no_voice_activity():
         lambda: seen.append(ears.types("ada")), engine.gate.set,
     )  # fmt: skip
     await ears.run()
-    assert seen == [["speaker.joined", "speech.started", "speech.ended"]]
+    assert seen == [["speaker.joined", "speech.started", "speech.measured", "speech.ended"]]
 
 
 async def test_who_leaves_ends_the_utterance_and_nothing_is_said_after():
@@ -335,7 +342,7 @@ async def test_who_leaves_ends_the_utterance_and_nothing_is_said_after():
         *talk("ada", 4.0, 1.0), Tick(5.0), engine=engine,
     )  # fmt: skip
     await ears.run()
-    assert ears.types("ada") == ["speaker.joined", "speech.started", "speech.ended", "speaker.left"]
+    assert ears.types("ada") == ["speaker.joined", "speech.started", "speech.measured", "speech.ended", "speaker.left"]
 
 
 async def test_who_comes_back_waits_for_their_own_last_word():
@@ -410,7 +417,7 @@ async def test_who_never_agreed_is_not_heard(lockstep):
         lockstep=lockstep,
     )  # fmt: skip
     await ears.run()
-    assert ears.types("ada") == ["speaker.joined"]
+    assert [event for event in ears.types("ada") if event != "speaker.analysed"] == ["speaker.joined"]
     assert ears.models.calls == 3  # of the other
 
 
@@ -422,8 +429,30 @@ async def test_who_withdraws_is_heard_no_more_and_the_utterance_ends_where_it_wa
         withdraw, lambda: calls.append(ears.models.calls), *talk("ada", 2.0, 2.0), *[Tick(4.0)] * 9,
         lambda: calls.append(ears.models.calls), agree, *talk("ada", 4.0, 1.0), *[Tick(5.0)] * 9,
     )  # fmt: skip
-    assert without_emotion(await ears.run())[2:-1] == [*utterance("ada", 0, 2.0), *utterance("ada", 4.0, 5.0)]
+    assert without_emotion(await ears.run())[2:-1] == [
+        *utterance("ada", 0, 2.0), SpeakerAnalysed(2.0, "ada", False),
+        SpeakerAnalysed(4.0, "ada", True), *utterance("ada", 4.0, 5.0),
+    ]  # fmt: skip
     assert calls[0] == calls[1]
+
+
+async def test_a_change_of_consent_is_said_once():
+    consent, withdraw, agree = agreeing()
+    ears = Ears(
+        SpeakerJoined(0.0, "ada", "Ada", 1, False), Tick(0.1), Tick(0.2), agree, Tick(0.3), Tick(0.4), withdraw,
+        agree, Tick(0.5), withdraw, Tick(0.6), SpeakerMuted(0.7, "ada"), SpeakerLeft(0.8, "ada"), agree,
+        *[Tick(0.9)] * 9, policy=consent,
+    )  # fmt: skip
+    changes = [event for event in await ears.run() if isinstance(event, SpeakerAnalysed)]
+    assert changes == [SpeakerAnalysed(0.3, "ada", True), SpeakerAnalysed(0.6, "ada", False)]
+
+
+async def test_what_a_room_said_of_consent_before_it_changed_is_corrected():
+    consent, withdraw, _ = agreeing("ada")
+    ears = Ears(withdraw, join(), Tick(0.1), SpeakerLeft(0.2, "ada"), join(at=0.3), *[Tick(0.4)] * 9, policy=consent)
+    await ears.run()
+    joined, changed, left = "speaker.joined", "speaker.analysed", "speaker.left"
+    assert ears.types("ada") == [joined, changed, left, joined, changed]
 
 
 async def test_what_waits_is_forgotten_when_consent_is_withdrawn():
@@ -443,9 +472,9 @@ async def test_what_waits_is_forgotten_when_consent_is_withdrawn():
     await ears.run()
     waiting, windows, said, calls = seen[0]
     assert (waiting, windows) == (1, 0)  # the tick
-    assert said == ears.types("ada") == ["speaker.joined", "speech.started", "speech.ended"]
+    assert said == ears.types("ada") == ["speaker.joined", "speech.started", "speech.ended", "speaker.analysed"]
     assert ears.models.calls - calls <= 4  # the rest of the chunk that was being heard
-    assert ears.events[-2] == utterance("ada", 0.0, 0.5)[1]
+    assert ears.events[-3:-1] == [utterance("ada", 0.0, 0.5)[1], SpeakerAnalysed(1.5, "ada", False)]
 
 
 def mixed(start, *stretches):
@@ -472,7 +501,7 @@ async def test_what_was_being_heard_at_a_withdrawal_is_not_said(chunks, said, ag
         join(), *chunks, withdraw, Tick(2.0), *([agree] if again else []), Tick(2.0), ears.models.gate.set,
         *[Tick(3.0)] * 9,
     )  # fmt: skip
-    assert (await ears.run())[2:-1] == said
+    assert without_consent(await ears.run())[2:-1] == said
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["for good", "and agrees again"])
@@ -520,3 +549,33 @@ def test_nothing_begins_without_consent_and_whatever_began_ends(steps):
     assert len(edges) % 2 == 0
     for begun, ended in zip(edges[::2], edges[1::2], strict=True):
         assert (begun.at, begun.at < ended.at) == (ended.started, True)
+
+
+class Asker:
+    """Has prompted; keeps the answers it is told of, and confirms them."""
+
+    def __init__(self):
+        self.told = []
+
+    def push(self, event):
+        return []
+
+    tick = close = push
+
+    def answer(self, who, prompt, answer, at):
+        self.told.append((who, prompt, answer, at))
+        return [PromptAnswered(at, prompt, who, "monologue", answer)] if who == "ada" else []
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+async def test_an_answer_goes_to_who_asked_and_what_they_say_of_it_to_the_listeners(lockstep):
+    asker, plain = Asker(), TalkTimes()
+    script = [join(), Tick(1.0), Answered("ada", "c1", "snoozed"), Answered("bo", "c1", "dismissed"), Tick(2.0)]
+    ears = Ears(*script, observers=[plain, asker], lockstep=lockstep)
+    events = await ears.run()
+    ears.session.answer("ada", "c2", "snoozed")  # after the end nobody is asked
+    assert asker.told == [("ada", "c1", "snoozed", 1.0), ("bo", "c1", "dismissed", 1.0)]
+    assert [event for event in events if isinstance(event, PromptAnswered)] == [
+        PromptAnswered(1.0, "c1", "ada", "monologue", "snoozed")
+    ]
+    assert isinstance(events[-1], RoomClosed)

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes import EPOCH, envelopes, folded
 from worker.events import (
     EmotionEstimated,
+    SpeakerAnalysed,
     SpeakerJoined,
     SpeakerLeft,
     SpeakerMuted,
@@ -16,7 +17,8 @@ from worker.events import (
     Talk,
     TalkTime,
 )
-from worker.sinks.snapshot import Snapshot
+from worker.sinks.data_channel import LARGEST
+from worker.sinks.snapshot import LEAVERS, Snapshot
 
 ADA = SpeakerJoined(1.0, "ada", "Ada L.")
 EMOTION = EmotionEstimated(4.0, "ada", 1.0, 0.5, None, {}, 0.8, False, "prosody")
@@ -84,6 +86,9 @@ def test_everything_said_so_far_is_in_it():
         ([EMOTION, SpeakerLeft(5.0, "ada")], "emotion", None),
         ([SpeakerMuted(2.0, "ada"), SpeakerJoined(3.0, "ada", "Ada", 2)], "muted", False),
         ([SpeechStarted(2.0, "bob")], "speaking", False),
+        ([SpeakerAnalysed(2.0, "ada", False)], "analysed", False),
+        ([SpeakerAnalysed(2.0, "ada", False), SpeakerAnalysed(3.0, "ada", True)], "analysed", True),
+        ([EMOTION, SpeakerAnalysed(5.0, "ada", False)], "emotion", None),
     ],
 )
 def test_the_newest_word_on_a_speaker_counts(events, field, value):
@@ -94,6 +99,46 @@ def test_talk_time_outlives_leaving_and_coming_back():
     events = TalkTime(2.0, {"ada": Talk(1.5, 1.0)}), SpeakerLeft(3.0, "ada"), SpeakerJoined(4.0, "ada", "Ada", 2)
     assert speaker(*events)["talk"] == {"seconds": 1.5, "share": 1.0}
     assert speaker(*events)["generation"] == 2
+
+
+def test_who_left_without_a_word_is_forgotten_once_talk_time_has_said_so():
+    said = envelopes(ADA, SpeakerLeft(2.0, "ada"), TalkTime(3.0, {"ada": Talk(0.0, 0.0)}))
+    assert list(folded(said[:2]).as_dict()["data"]["speakers"]) == ["ada"]
+    assert list(folded(said).as_dict()["data"]["speakers"]) == []
+
+
+def crowd(count, here, seconds=lambda number: 1.0 + number):
+    """So many people with long names and an emotion each, of whom the last `here` have not left."""
+    names = [f"p{number:012}" for number in range(count)]
+    joined = [SpeakerJoined(1.0, name, "名" * 60) for name in names]
+    felt = [EmotionEstimated(4.0, name, 1.0, 0.5, None, {"neutral": 0.9}, 0.8, False, "onnx") for name in names]
+    talk = TalkTime(5.0, {name: Talk(seconds(number), 0.1) for number, name in enumerate(names)})
+    left = [SpeakerLeft(6.0, name) for name in names[: count - here]]
+    return folded(envelopes(*joined, *felt, talk, *left, TalkTime(7.0, {}))), names
+
+
+def test_of_those_who_left_only_the_newest_are_kept():
+    snapshot, names = crowd(300, 5)
+    assert list(snapshot.as_dict()["data"]["speakers"]) == names[295 - LEAVERS :]
+
+
+@pytest.mark.parametrize(
+    ("count", "here", "kept", "felt"), [(300, 40, 40, True), (300, 120, 120, False), (300, 300, 176, False)]
+)
+def test_what_fits_a_data_channel_is_sent_and_who_is_present_comes_first(count, here, kept, felt):
+    snapshot, names = crowd(count, here)
+    assert len(snapshot.as_json().encode()) > LARGEST
+    text = snapshot.as_json(LARGEST)
+    speakers = json.loads(text)["data"]["speakers"]
+    assert len(text.encode()) <= LARGEST
+    assert sorted(speakers) == names[-kept:]  # who is here, and of them who talked most
+    assert all((fields["emotion"] is not None) == felt for fields in speakers.values())
+
+
+def test_a_snapshot_that_fits_is_whole():
+    snapshot, _ = crowd(20, 10)
+    assert snapshot.as_json(LARGEST) == snapshot.as_json()
+    assert json.loads(snapshot.as_json(1))["data"]["speakers"] == {}
 
 
 def test_its_clock_never_goes_back():

@@ -8,7 +8,14 @@ from worker.audio.windows import Window, Windows
 from worker.emotion import CLASSES, Emotion
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
-from worker.events import EmotionAbstained, EmotionEstimated, EmotionUnavailable, SpeechEnded, SpeechStarted
+from worker.events import (
+    EmotionAbstained,
+    EmotionEstimated,
+    EmotionUnavailable,
+    SpeechEnded,
+    SpeechMeasured,
+    SpeechStarted,
+)
 from worker.speaker import Models, Speaker
 from worker.vad.segmenter import Segmenter
 
@@ -89,6 +96,19 @@ async def test_of_less_than_half_a_second_of_voice_nothing_is_felt():
     found = await hear(make(), (0.5, 0.0), (0.3, 0.9), (0.3, 0.0), (0.14, 0.9), (0.8, 0.0))
     assert [type(item) for item in found] == [SpeechStarted, SpeechEnded], "the pause within does not count"
     assert [type(item) for item in await hear(make(), (0.5, 0.0), (0.6, 0.9), (0.8, 0.0))][-1] is Window
+
+
+async def test_every_two_seconds_of_voice_are_measured_and_a_cut_begins_anew():
+    speaker = make()
+    found = await hear(speaker, (0.5, 0.0), (1.5, 0.9), (0.8, 0.0), (2.0, 0.9))
+    (measured,) = [item for item in found if isinstance(item, SpeechMeasured)]
+    assert (measured.at, measured.window_start, measured.level_dbfs) == (
+        pytest.approx(3.3, abs=0.1),
+        near(0.5),
+        pytest.approx(-0.9, abs=0.2),
+    )
+    speaker.stop(4.8)
+    assert not any(isinstance(item, SpeechMeasured) for item in await hear(speaker, (1.9, 0.9), start=5.0))
 
 
 async def test_stopping_ends_the_utterance_where_the_sound_did():

@@ -19,6 +19,7 @@ from worker import __version__
 from worker.errors import ConfigError, UndertoneError
 from worker.lab.cli import app as lab_app
 from worker.ops.rooms_cli import app as rooms_app
+from worker.rehearsal.cli import app as coaching_app
 
 app = typer.Typer(
     help="Hears each speaker of a live video room on their own, and says who speaks, for how long and how lively.",
@@ -30,6 +31,7 @@ config_app = typer.Typer(help="Check a configuration, or print what one may hold
 app.add_typer(config_app, name="config")
 app.add_typer(rooms_app, name="rooms")
 app.add_typer(lab_app, name="lab")
+app.add_typer(coaching_app, name="coaching")
 
 
 class Sfu(StrEnum):
@@ -86,7 +88,7 @@ def run(config: ConfigFile) -> None:
 
 @app.command()
 def demo(
-    guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 2,
+    guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where the page is served; 0 takes a free port.")] = 8080,
     no_redis: Annotated[bool, typer.Option("--no-redis", help="Do not look for Redis.")] = False,
     sfu: Annotated[Sfu, typer.Option(help="Where browsers meet: in the worker, or in a Janus that it joins.")] = (
@@ -125,16 +127,62 @@ def replay(
         bool, typer.Option("--realtime", help="As fast as it was spoken, not as fast as can be.")
     ] = False,
     config: Annotated[Path | None, typer.Option(help="Settings other than those that come with the worker.")] = None,
+    report: Annotated[Path, typer.Option(help="Path of the report, without its ending.")] = Path("report"),
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
 ) -> None:
-    """Hear recordings as if they were a room, and say the same events."""
+    """Hear recordings as if they were a room, and say the same events; then write a report of them."""
+    from tempfile import TemporaryDirectory
+
+    from worker.report.sources import read
+
+    with TemporaryDirectory() as folder:
+        events = out or Path(folder) / "events.jsonl"
+        hear(files, events, realtime, config)
+        if out is not None:
+            print(f"The events are in {out}.", file=sys.stderr)
+        if not no_report:
+            _report_of(read([str(events)], ""), report)
+
+
+@app.command("report")
+def report_command(
+    what: Annotated[
+        list[str],
+        typer.Argument(help="A file of events (.jsonl), recordings as `replay` takes them, or a room's name."),
+    ],
+    out: Annotated[Path, typer.Option(help="Path of the page, without its ending.")] = Path("report"),
+    redis: Annotated[str, typer.Option(help="Where the room's events are; env:NAME and file:PATH too.")] = (
+        "redis://127.0.0.1:6379/0"
+    ),
+) -> None:
+    """Write a page, a table and the record of a conversation: OUT.html, OUT.csv and OUT.json."""
+    from worker.report.sources import EVENTS, read
+
+    files = [Path(each) for each in what]
+    if all(file.is_file() and file.suffix != EVENTS for file in files):
+        replay(files, report=out)
+    else:
+        _report_of(read(what, redis), out)
+
+
+def _report_of(record: Any, out: Path) -> None:
+    from worker.report.page import write
+    from worker.report.summary import summarise
+
+    page, *_ = write(record, out)
+    summarise(record)
+    print(f"The report is {page}.")
+
+
+def hear(files: list[Path], out: Path, realtime: bool = False, config: Path | None = None) -> None:
+    """Run recordings through the whole chain, with a progress bar; their events are then in `out`."""
     from worker.config import shipped
-    from worker.supervisor import replay as hear
+    from worker.supervisor import replay as run_through
 
     over: Overrides = {"room.kind": "replay", "room.files": [str(file) for file in files]}
     settings = _settings(config or shipped("replay.yaml"), over | ({"room.realtime": True} if realtime else {}))
     sinks = [section for section in settings.sinks if section["kind"] not in ("data_channel", "websocket")]
-    if out is not None:
-        sinks.append({"kind": "jsonl", "path": out, "append": False})
+    sinks.append({"kind": "jsonl", "path": out, "append": False})
     _spare(settings.room["files"], [section["path"] for section in sinks if section["kind"] == "jsonl"])
     settings = settings.model_copy(update={"sinks": sinks})
     bar = Progress(
@@ -145,8 +193,7 @@ def replay(
     )
     with bar:
         task = bar.add_task("replay", total=0)
-        asyncio.run(hear(settings, lambda done, total: bar.update(task, completed=done, total=total)))
-    print(f"The events are in {out}." if out else "Done; --out report.jsonl keeps the events.", file=sys.stderr)
+        asyncio.run(run_through(settings, lambda done, total: bar.update(task, completed=done, total=total)))
 
 
 @config_app.command("check")

@@ -19,7 +19,7 @@ from worker.vad import VADS
 
 ENVIRONMENT = "UNDERTONE__"
 
-GIVEN = frozenset({"room", "rooms", "server", "policy", "snapshot", "speaker", "progress"})
+GIVEN = frozenset({"room", "rooms", "server", "policy", "snapshot", "speaker", "progress", "answers", "conversation"})
 """Constructor parameters that the worker fills in itself; they are no options."""
 
 TABLES: dict[str, Mapping[str, str]] = {
@@ -38,12 +38,17 @@ FIXED = {
     "drift": "worker.emotion.drift:DriftWatch",
     "server": "worker.ops.http:Server",
     "control": "worker.ops.control:Control",
+    "coaching": "worker.coaching.coach:Coach",
+    "dashboard": "worker.ops.dashboard:Dashboard",
 }
 """Sections with one implementation."""
 
-PURE = {"segmenter", "windows", "smoothing", "drift", "server", "prosody", "talk_time"}
+PURE = {"segmenter", "windows", "smoothing", "drift", "server", "prosody", *OBSERVERS}
 """Sections and kinds whose objects hold nothing, so that making one is the way to check what their options mean
 together. Other classes may have a `check_options(options)` that raises ConfigError."""
+
+UNREAD = "unread" * 8
+"""Stands for a secret while a section is checked, since what holds it may be elsewhere."""
 
 Section = dict[str, Any]
 
@@ -71,10 +76,12 @@ class Settings(BaseModel):
     emotion: Section | None = Field({"kind": "onnx"}, repr=False)
     smoothing: Section = Field({}, repr=False)
     drift: Section = Field({}, repr=False)
-    conversation: list[Section] = Field([{"kind": "talk_time"}], repr=False)
+    conversation: list[Section] = Field([{"kind": kind} for kind in OBSERVERS], repr=False)
+    coaching: Section | None = Field(None, repr=False)
     sinks: list[Section] = Field([], repr=False)
     server: Section = Field({}, repr=False)
     control: Section | None = Field(None, repr=False)
+    dashboard: Section | None = Field(None, repr=False)
     logs: Logs = Logs()
     drain_s: float = Field(10.0, ge=0, le=86_400)
     """Longest time from the wish to stop until the process has ended."""
@@ -122,6 +129,9 @@ def settle_room(section: Mapping[str, Any]) -> Section:
 
 def _check_together(settled: Mapping[str, Any]) -> None:
     """What sections mean for each other. Raises ConfigError."""
+    observers = [load(OBSERVERS, section["kind"]) for section in settled["conversation"]]
+    if settled["coaching"] is not None and not any(hasattr(observer, "figures") for observer in observers):
+        raise ConfigError("coaching needs the figures of the conversation: add 'kind: dynamics' to conversation.")
     control = settled["control"]
     if control is None:
         if settled["room"] is None:
@@ -169,8 +179,8 @@ def _section(name: str, section: Section, where: str) -> Section:
     checked = check(model, fields, where)
     cls = load(TABLES.get(name, FIXED), kind or name)
     if (kind or name) in PURE:
-        known = fields | ({"token": "unread"} if fields.get("token") else {})
-        construct(cls, known, where, speaker="")
+        unread = {secret: UNREAD for secret in ("token", "signing_key") if fields.get(secret)}
+        construct(cls, fields | unread, where, speaker="")
     elif (check_options := getattr(cls, "check_options", None)) is not None:
         try:
             check_options(dict(checked))

@@ -1,9 +1,7 @@
 """Everything the worker can say: the contract with every listener."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field
@@ -405,66 +403,3 @@ Event: TypeAlias = (
 )
 
 EVENTS: tuple[type[Any], ...] = Event.__args__
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers as far as they mean something: a tenth of a millisecond, or of a thousandth."""
-    if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    return round(value, 4) if isinstance(value, float) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An event with what every listener needs around it; CloudEvents 1.0 attribute names."""
-
-    event: Event
-    room: str
-    seq: int
-    """Rises by one per event of a room and epoch; a hole is always announced by a Gap."""
-    epoch: int
-    """Which run of the worker numbered this; rises when a room is opened anew."""
-    time: datetime
-    """Wall-clock time of the event's `at`."""
-    audience: str = ""
-    """Who alone may have it: a speaker, or `managers`; empty for everyone. Each audience is numbered on its own."""
-    _text: list[str] = field(default_factory=list, repr=False, compare=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        data = _rounded(asdict(self.event))
-        return {
-            "specversion": "1.0",
-            "id": f"{self.room}:{self.epoch}:{self.seq}",
-            "source": f"/rooms/{self.room}",
-            "type": PREFIX + self.event.type,
-            **({"subject": data["speaker"]} if "speaker" in data else {}),
-            "time": self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "datacontenttype": "application/json",
-            "seq": self.seq,
-            "epoch": self.epoch,
-            "data": data,
-        }
-
-    def as_json(self) -> str:
-        """One line of JSON; made once, however many listeners there are."""
-        if not self._text:
-            self._text.append(json.dumps(self.as_dict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False))
-        return self._text[0]
-
-    def gap_since(self, last: int) -> "Envelope":
-        """The Gap that stands for every event between `last` and this one."""
-        gap = Gap(at=self.event.at, from_seq=last + 1, to_seq=self.seq - 1)
-        return Envelope(gap, self.room, self.seq - 1, self.epoch, self.time)
-
-
-class Numbering:
-    """Puts a room's events into envelopes, in order and without holes."""
-
-    def __init__(self, room: str, epoch: int, started: datetime) -> None:
-        self.last = 0
-        self._room, self._epoch, self._started = room, epoch, started
-
-    def wrap(self, event: Event) -> Envelope:
-        self.last += 1
-        time = self._started + timedelta(seconds=event.at)
-        return Envelope(event, self._room, self.last, self._epoch, time)

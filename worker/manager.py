@@ -1,109 +1,34 @@
 """All rooms of this process: each with its own session and sinks, all with the same models."""
 
 import asyncio
+import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from inspect import signature
 from typing import Any
 
 import structlog
 
-from worker.audio.windows import Window, Windows
-from worker.batch import Batcher
+from worker.assembly import SharedModels, Worker
 from worker.config import Settings, option_model, settle_room
-from worker.conversation import OBSERVERS
-from worker.emotion import ENGINES, Emotion
-from worker.emotion.drift import DriftWatch
-from worker.emotion.smoothing import Smoother
-from worker.errors import RoomError
-from worker.events import Event, Numbering
+from worker.errors import ConfigError, RoomError
+from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.ops.metrics import GAUGES, Metrics
-from worker.privacy.policy import Consent, Policy, Recorded
-from worker.registry import build, construct, load, split
+from worker.ops.tokens import Pass
+from worker.privacy.policy import LARGEST, Consent, Policy, Recorded, Withdrawals
+from worker.registry import build, load, split
 from worker.rooms import ROOMS, Room
 from worker.rooms.rejoining import COUNTERS, Rejoining
 from worker.session import Session
-from worker.sinks import SINKS, Sink
 from worker.sinks.fanout import Fanout
-from worker.sinks.snapshot import Snapshot
-from worker.speaker import Models, Speaker
-from worker.vad import VADS
-from worker.vad.segmenter import Segmenter
 
 REMEMBERED = 100
 """Rooms that have ended and are still told of."""
 
 log = structlog.get_logger()
-
-
-class SharedModels:
-    """The models, one thread each, that all rooms of a process share."""
-
-    def __init__(self, settings: Settings) -> None:
-        vad = build(VADS, settings.vad, "vad")
-        self.engine = build(ENGINES, settings.emotion, "emotion") if settings.emotion else None
-        self.watch: DriftWatch = construct(DriftWatch, settings.drift, "drift")
-        self._name = str(settings.emotion["kind"]) if settings.emotion else "none"
-        self._vad: Batcher[Any, Any] = Batcher(vad.predict, "vad")
-        self._emotion: Batcher[Any, Any] | None = None
-        if self.engine is not None:
-            self._emotion = Batcher(self.engine.predict, "emotion")
-
-    def of(self, room: str) -> Models:
-        return Models(self._vad, self._emotion, self._name, _Watch(self.watch, room))
-
-    def close(self) -> None:
-        self._vad.close()
-        if self._emotion is not None:
-            self._emotion.close()
-
-
-class _Watch:
-    """One room's view of the watch: the same pseudonym in two rooms is two people."""
-
-    def __init__(self, watch: DriftWatch, room: str) -> None:
-        self._watch, self._room = watch, room
-
-    def push(self, window: Window, place: int, speaker: str, emotion: Emotion, engine: str) -> Sequence[Event]:
-        return self._watch.push(window, place, f"{self._room}\n{speaker}", emotion, engine)
-
-
-class Worker:
-    """One room with its session and its sinks."""
-
-    def __init__(
-        self, settings: Settings, models: SharedModels, room: Room, policy: Policy, server: Server | None
-    ) -> None:
-        self._settings = settings
-        epoch = round(room.started.timestamp() * 1000)
-        self._models = models.of(room.name)
-        self.snapshot = Snapshot(room.name, epoch)
-        self.sinks: list[Sink] = [
-            build(SINKS, section, f"sinks.{number}", room=room, snapshot=self.snapshot, server=server)
-            for number, section in enumerate(settings.sinks)
-        ]
-        self.fanout = Fanout(self.snapshot, self.sinks)
-        observers = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
-        numbering = Numbering(room.name, epoch, room.started)
-        self.session = Session(room, policy, self._make_speaker, observers, numbering, self.fanout)
-
-    def _make_speaker(self, speaker: str) -> Speaker:
-        return Speaker(
-            speaker,
-            self._models,
-            construct(Segmenter, self._settings.segmenter, "segmenter", speaker=speaker),
-            construct(Windows, self._settings.windows, "windows"),
-            construct(Smoother, self._settings.smoothing, "smoothing"),
-        )
-
-    async def check(self) -> None:
-        """Ask each sink that can tell whether it will work. Raises ConfigError when the operator must act."""
-        for sink in self.sinks:
-            if (check := getattr(sink, "check", None)) is not None:
-                await check()
 
 
 class OpenRoom:
@@ -161,6 +86,7 @@ class OpenRoom:
             "reason": reason or (self.room.reason if isinstance(self.room, Rejoining) else None),
             "started": self.room.started.isoformat(timespec="milliseconds"),
             "interruptions": lost.total(),
+            "feed": _about(self.room).get("feed"),
             "speakers": {
                 speaker: {
                     "name": fields["name"],
@@ -175,16 +101,18 @@ class OpenRoom:
 class Rooms:
     """All rooms of this process, and of those that ended the newest."""
 
-    def __init__(self, settings: Settings, server: Server) -> None:
-        self._settings, self._server = settings, server
+    def __init__(self, settings: Settings, server: Server, dashboard: Dashboard | None = None) -> None:
+        self._settings, self._server, self._dashboard = settings, server, dashboard
         self._drain_s = settings.drain_s / 3
         self._models = SharedModels(settings)
         self._open: dict[str, OpenRoom] = {}
         self._past: dict[str, dict[str, Any]] = {}
-        self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *FATES)}
+        self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *OF_SINKS)}
         """What was counted in rooms that have ended."""
+        self._withdrawals = Withdrawals()
         self._closing = False
         self._show(server.metrics)
+        server.tell_pages(self._about)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -202,18 +130,22 @@ class Rooms:
     def settle(self, section: Mapping[str, Any]) -> dict[str, Any]:
         return settle_room(section)
 
-    async def open(self, section: Mapping[str, Any]) -> str:
-        """Open a room and begin to listen; its id. Raises ConfigError, or RoomError when its name is taken."""
-        one = await self.prepare(section)
+    async def open(self, section: Mapping[str, Any], give_up_s: float = math.inf) -> str:
+        """Open a room and begin to listen; its id. Raises ConfigError, or RoomError when its name is taken.
+
+        A room elsewhere that could not be joined for `give_up_s` seconds, and never was, ends.
+        """
+        one = await self.prepare(section, give_up_s)
         self.begin(one)
         return one.id
 
-    async def prepare(self, section: Mapping[str, Any]) -> OpenRoom:
+    async def prepare(self, section: Mapping[str, Any], give_up_s: float = math.inf) -> OpenRoom:
         if self._closing:
             raise RoomError("The worker is stopping: ask another.", "full")
         settled = settle_room(section)
         self._spare(settled.get("name"))
-        policy, room = _make(settled, self._server)
+        policy = self._policy(settled)
+        room = _make(settled, self._server, policy, give_up_s)
         try:
             self._spare(room.name)
         except RoomError:
@@ -234,13 +166,29 @@ class Rooms:
             raise
         return one
 
+    def _policy(self, settled: Mapping[str, Any]) -> Policy:
+        """Whoever withdrew from a room elsewhere has, whatever it is called here and however often it is opened."""
+        cls = load(ROOMS, settled["kind"])
+        if _is_recording(cls):
+            return Recorded()
+        if not _is_elsewhere(cls):
+            return Consent()
+        place = f"{settled.get('url')} {settled.get('room')}" if "url" in settled else str(settled.get("name"))
+        return Consent(self._withdrawals.at(place), partial(self._decided, place))
+
+    def _decided(self, place: str, speaker: str, agreed: bool) -> None:
+        before = self._withdrawals.forgotten
+        self._withdrawals.note(place, speaker, agreed)
+        if before != self._withdrawals.forgotten:
+            log.warning("the oldest withdrawal is forgotten: start the worker anew, or ask them again", kept=LARGEST)
+
     def _spare(self, name: Any) -> None:
         """Two rooms of one name would mix their events."""
         if any(one.room.name == name for one in self._open.values()):
             raise RoomError("A room of this name is open: leave it first.", "name_taken")
 
     def _worker(self, room: Room, policy: Policy) -> Worker:
-        return Worker(self._settings, self._models, room, policy, self._server)
+        return Worker(self._settings, self._models, room, policy, self._server, self._dashboard)
 
     def begin(self, one: OpenRoom) -> None:
         one.task = asyncio.create_task(one.live(self._drain_s), name=f"room {one.id}")
@@ -258,6 +206,14 @@ class Rooms:
     def describe(self) -> list[dict[str, Any]]:
         return [*self._past.values(), *(one.describe() for one in self._open.values())]
 
+    def _about(self, name: str) -> Mapping[str, Any]:
+        one = next((one for one in self._open.values() if one.room.name == name), None)
+        if one is None:
+            return {}
+        coach = one.worker.coach
+        shown = {"coaching": {"band": coach.band, "snooze_s": coach.snooze_s}} if coach is not None else {}
+        return {**_about(one.room), **shown}
+
     async def leave(self, room: str) -> None:
         """Returns when its last event has been delivered. Raises RoomError when there is none."""
         if self._past.pop(room, None) is not None:
@@ -268,12 +224,27 @@ class Rooms:
             await asyncio.wait({one.task})
         self._past.pop(room, None)
 
-    def consent(self, room: str, speaker: str, analysed: bool) -> None:
-        """Record what somebody who is or was in the room decided. Raises RoomError when there is none."""
+    def consent(self, room: str, speaker: str, analysed: bool, feed: str | None = None) -> None:
+        """Record what somebody who is or was in the room decided; a yes only if they are still on the feed, if one is
+        named. Raises RoomError when there is none."""
         one = self._find(room)
-        if not isinstance(one.policy, Consent) or speaker not in one.describe()["speakers"]:
+        policy = one.policy
+        known = isinstance(policy, Consent) and (policy.decided(speaker) or speaker in one.describe()["speakers"])
+        if not isinstance(policy, Consent) or not known:
             raise RoomError("Nobody of that id has been in this room.", "no_such_speaker")
-        one.policy.record(speaker, analysed)
+        if analysed and feed is not None and not policy.is_present(speaker, feed):
+            raise RoomError("This person is on another feed by now: ask whoever is there.", "other_feed")
+        policy.record(speaker, analysed)
+
+    def grant(self, room: str, holder: Pass, ttl_s: float) -> str:
+        """A token for a listener of this run of a room. Raises RoomError when there is none, or ConfigError."""
+        one = self._find(room)
+        if self._server.tokens is None:
+            raise ConfigError("this worker signs no tokens: set server.signing_key.")
+        if holder.speaker and holder.speaker not in one.describe()["speakers"]:
+            raise RoomError("Nobody of that id has been in this room.", "no_such_speaker")
+        snapshot = one.worker.snapshot
+        return self._server.tokens.issue(snapshot.room, snapshot.epoch, holder, ttl_s)
 
     def _find(self, room: str) -> OpenRoom:
         one = self._open.get(room)
@@ -317,32 +288,39 @@ class Rooms:
         return {one.room.name: getattr(one.worker.session, name) for one in self._open.values()}
 
 
-FATES: Mapping[str, Callable[[Fanout], Mapping[str, float]]] = {
+OF_SINKS: Mapping[str, Callable[[Fanout], Mapping[str, float]]] = {
     "undertone_events_delivered": lambda fanout: fanout.delivered,
     "undertone_events_lost": lambda fanout: fanout.lost,
 }
 
 
 def _counted(one: OpenRoom, name: str) -> Mapping[str, Any]:
-    if name in FATES:
-        return FATES[name](one.worker.fanout)
+    if name in OF_SINKS:
+        return OF_SINKS[name](one.worker.fanout)
     counts: Callable[[str], Mapping[str, int]] | None = getattr(one.room, "counts", None)
     return counts(name) if counts is not None else {}
+
+
+def _about(room: Room) -> Mapping[str, Any]:
+    """What pages are told of a room elsewhere: `feed`, the worker's own there, and whether a `pin_needed`."""
+    about: Mapping[str, Any] = getattr(room, "about", {})
+    return about
 
 
 def _is_recording(cls: Any) -> bool:
     return bool(getattr(cls, "lockstep", False))
 
 
-def _make(section: Mapping[str, Any], server: Server) -> tuple[Policy, Room]:
+def _is_elsewhere(cls: Any) -> bool:
+    return not _is_recording(cls) and "server" not in signature(cls).parameters
+
+
+def _make(section: Mapping[str, Any], server: Server, policy: Policy, give_up_s: float) -> Room:
     """A room that lives elsewhere is joined again after trouble; one that the worker hosts, or a recording, is not."""
     kind, _ = split(ROOMS, section, "room")
     cls = load(ROOMS, kind)
-    recording = _is_recording(cls)
-    policy = Recorded() if recording else Consent()
     make = partial(build, ROOMS, section, "room", server=server, policy=policy)
-    elsewhere = not recording and "server" not in signature(cls).parameters
-    return policy, Rejoining(make) if elsewhere else make()
+    return Rejoining(make, give_up_s=give_up_s) if _is_elsewhere(cls) else make()
 
 
 async def until_either(stop: asyncio.Event, task: asyncio.Task[None] | None) -> None:

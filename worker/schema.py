@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from worker import __version__, events
-from worker.events import EVENTS, PREFIX, EmotionAbstained, EmotionEstimated, EmotionUnavailable
+from worker import __version__, events, figures
+from worker.events import EVENTS, PREFIX, EmotionAbstained, EmotionEstimated, EmotionUnavailable, Gap
+from worker.prompts import ANSWERS, PRIVATE
 from worker.sinks.snapshot import TYPE as SNAPSHOT
 
+AUDIENCE = "Who alone is told, a speaker or `managers`; `seq` counts for each audience on its own."
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS_FILE = "events.schema.json"
 ASYNCAPI_FILE = "asyncapi.yaml"
@@ -62,7 +64,7 @@ def message_names() -> list[str]:
 def _field_notes() -> dict[str, dict[str, str]]:
     """Class to field to the string under it."""
     notes: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(events)).body:
+    for node in [node for module in (events, figures) for node in ast.parse(inspect.getsource(module)).body]:
         if isinstance(node, ast.ClassDef):
             notes[node.name] = {
                 field.target.id: str(note.value.value)
@@ -88,14 +90,18 @@ def _complete(schema: Document, notes: dict[str, str]) -> None:
 def _message(event: Any) -> Document:
     summary = (event.__doc__ or "").strip()
     subject = "speaker" in event.__dataclass_fields__
-    return _envelope(PREFIX + event.type, summary, {"$ref": f"#/$defs/{event.__name__}"}, subject)
+    message = _envelope(PREFIX + event.type, summary, {"$ref": f"#/$defs/{event.__name__}"}, subject)
+    if event in PRIVATE or event is Gap:
+        message["properties"]["audience"] = {"type": "string", "description": AUDIENCE}
+        message["required"] += ["audience"] if event in PRIVATE else []
+    return message
 
 
 def _envelope(kind: str, summary: str, data: Document, subject: bool, first: int = 1) -> Document:
     """The attributes around `data`, with the names of CloudEvents 1.0."""
     fields: Document = {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string", "description": "Unique: room, epoch and number."},
+        "id": {"type": "string", "description": "Unique: room, epoch, audience if there is one, and number."},
         "source": {"type": "string", "description": "`/rooms/` and the room's name."},
         "type": {"const": kind},
         **({"subject": {"type": "string", "description": "The speaker."}} if subject else {}),
@@ -150,19 +156,22 @@ def _snapshot() -> Document:
 
 def asyncapi() -> Document:
     """Where the messages come and how to ask for them; their payloads are in the JSON Schema beside it."""
-    live = [name for name in message_names() if name != "SnapshotMessage"]
+    private = [f"{event.__name__}Message" for event in PRIVATE]
+    live = [name for name in message_names() if name not in ("SnapshotMessage", *private)]
     channels = {
         "dataChannel": _channel(
             "undertone",
-            "The WebRTC data channel of that label, in the embedded room. A snapshot comes first.",
-            message_names(),
+            "The WebRTC data channel of that label, in the embedded room. A snapshot comes first. What is for one "
+            "person comes to nobody else; they may send an `Answer` to each prompt.",
+            ["Answer", *message_names()],
             server="room",
         ),
         "webSocket": _channel(
             "/v1/rooms/{room}/events",
             "Send one `Subscribe`, then listen. With `since`, events after it are sent again if they are still kept; "
-            "otherwise a gap and a snapshot come first.",
-            ["Subscribe", *message_names()],
+            "otherwise a gap and a snapshot come first. What is for one audience comes to who has a token for it, "
+            "who may send an `Answer` to each prompt.",
+            ["Subscribe", "Answer", *message_names()],
             "The room's name.",
         ),
         "redisLive": _channel(
@@ -180,14 +189,25 @@ def asyncapi() -> Document:
             "The room's name in literal braces: `ut:{demo}:events`.",
             "redis",
         ),
+        "redisPrompts": _channel(
+            "ut:{room}:prompts",
+            "Redis Stream of what was said to one audience alone, where the sink has `prompts`: field `event`, id "
+            "`<epoch>-<count>`.",
+            [*private, "GapMessage"],
+            "The room's name in literal braces: `ut:{demo}:prompts`.",
+            "redis",
+        ),
     }
     operations = {
         f"{name}Send": {"action": "send", "channel": {"$ref": f"#/channels/{name}"}, "messages": _said(name, channel)}
         for name, channel in channels.items()
     }
-    subscribe = {"$ref": "#/channels/webSocket/messages/Subscribe"}
-    channel = {"$ref": "#/channels/webSocket"}
-    operations["webSocketSubscribe"] = {"action": "receive", "channel": channel, "messages": [subscribe]}
+    for name, message in (("webSocket", "Subscribe"), ("webSocket", "Answer"), ("dataChannel", "Answer")):
+        operations[name + message] = {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "messages": [{"$ref": f"#/channels/{name}/messages/{message}"}],
+        }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -208,7 +228,7 @@ def asyncapi() -> Document:
         },
         "channels": channels,
         "operations": operations,
-        "components": {"messages": {name: _described(name) for name in message_names()} | {"Subscribe": _subscribe()}},
+        "components": {"messages": {name: _described(name) for name in message_names()} | HEARD},
     }
 
 
@@ -225,7 +245,7 @@ def _channel(
 
 
 def _said(name: str, channel: Document) -> list[Document]:
-    return [{"$ref": f"#/channels/{name}/messages/{said}"} for said in channel["messages"] if said != "Subscribe"]
+    return [{"$ref": f"#/channels/{name}/messages/{said}"} for said in channel["messages"] if said not in HEARD]
 
 
 def _described(name: str) -> Document:
@@ -244,6 +264,19 @@ def _subscribe() -> Document:
     since["description"] = "Of the last event the listener has."
     token = {"type": "string", "description": "Needed when the server has one."}
     return {"name": "Subscribe", "payload": {"type": "object", "properties": {"token": token, "since": since}}}
+
+
+def _answer() -> Document:
+    fields: Document = {
+        "type": {"const": "coaching"},
+        "prompt": {"type": "string", "description": "The `prompt` of the event that is answered."},
+        "answer": {"enum": list(ANSWERS)},
+    }
+    return {"name": "Answer", "payload": {"type": "object", "properties": fields, "required": list(fields)}}
+
+
+HEARD = {"Subscribe": _subscribe(), "Answer": _answer()}
+"""Messages that listeners send."""
 
 
 def _text(path: Path) -> str | None:

@@ -9,14 +9,15 @@ import structlog
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window
 from worker.conversation import Observer
+from worker.envelope import Envelope, Numbering
 from worker.errors import RoomError
 from worker.events import (
-    Envelope,
+    EmotionDrifted,
     Event,
-    Numbering,
     RoomClosed,
     RoomInterrupted,
     RoomOpened,
+    SpeakerAnalysed,
     SpeakerJoined,
     SpeakerLeft,
     SpeakerMuted,
@@ -26,7 +27,7 @@ from worker.events import (
 )
 from worker.privacy.policy import Policy
 from worker.ring import Ring
-from worker.rooms import ListenerJoined, Room, RoomItem, Tick
+from worker.rooms import Answered, ListenerJoined, Room, RoomItem, Tick
 from worker.speaker import Speaker
 
 log = structlog.get_logger()
@@ -50,8 +51,10 @@ class Listeners(Protocol):
 class Live:
     """A speaker with a queue and two tasks: one that hears, one that feels only the newest window."""
 
-    def __init__(self, speaker: Speaker, after: "Live | None") -> None:
+    def __init__(self, speaker: Speaker, after: "Live | None", analysed: bool) -> None:
         self.speaker = speaker
+        self.analysed = analysed
+        """Whether it was last said that this person is."""
         self.sound: Ring[AudioChunk | Tick | SpeakerMuted] = Ring(WAITING)
         self.windows: Ring[Window] = Ring(1)
         self.reason: SpeakerLeft | None = None
@@ -120,6 +123,7 @@ class Session:
         self._chunks: list[AudioChunk] = []
         self._live: dict[str, Live] = {}
         self._at = 0.0
+        self._over = False
 
     async def run(self) -> None:
         """Raises RoomError when the platform failed; whatever else it raises is a bug."""
@@ -133,6 +137,7 @@ class Session:
                 for event in observer.close(self._at):
                     self.say(event)
             self.say(RoomClosed(self._at, reason))
+            self._over = True
 
     def say(self, event: Event) -> None:
         """Number an event, tell everyone, and let the observers add what follows from it."""
@@ -141,6 +146,13 @@ class Session:
         for observer in self._observers:
             for following in observer.push(event):
                 self.say(following)
+
+    def answer(self, who: str, prompt: str, answer: str) -> None:
+        """`who`, a speaker or the managers, says what they did with a prompt: observers that take answers judge it."""
+        for observer in self._observers:
+            if not self._over and (learn := getattr(observer, "answer", None)) is not None:
+                for event in learn(who, prompt, answer, self._at):
+                    self.say(event)
 
     def _tick(self, at: float) -> None:
         self._at = max(self._at, at)
@@ -208,7 +220,7 @@ class Session:
                 if (live := self._live.get(item.speaker)) is not None and self._hears(live):
                     self.dropped_s += live.put(item)
             case SpeakerJoined():
-                live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker))
+                live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker), item.analysed)
                 self._live[item.speaker] = live
                 self._say_in_turn(live, item)
                 tasks.create_task(self._listen(live))
@@ -217,6 +229,7 @@ class Session:
                 if (live := self._live.get(item.speaker)) is not None:
                     live.leave(item)
             case Tick():
+                self._at = max(self._at, item.at)
                 for live in self._live.values():
                     self._hears(live)
                     self.dropped_s += live.put(item)
@@ -237,6 +250,9 @@ class Session:
         heard, live.heard = live.heard, self._policy.may_hear(live.speaker.id)
         if heard and not live.heard:
             self._spread(live, live.withdraw(self._make_speaker(live.speaker.id)))
+        if live.heard != live.analysed and live.reason is None:
+            live.analysed = live.heard
+            self._say_in_turn(live, SpeakerAnalysed(self._at, live.speaker.id, live.heard))
         return live.heard
 
     def _say_in_turn(self, live: Live, event: Event) -> None:
@@ -293,10 +309,10 @@ class Session:
                 continue
             speaker = live.speaker
             felt = await speaker.feel(window)
-            if live.reason is not None and live.done.is_set():
-                return  # nothing is said of a person after they left
-            if self._hears(live) and speaker is live.speaker:
-                for event in felt:
+            gone = live.reason is not None and live.done.is_set()
+            told = not gone and self._hears(live) and speaker is live.speaker
+            for event in felt:
+                if told or isinstance(event, EmotionDrifted):  # that is of nobody in particular, and said once
                     self.say(event)
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -307,3 +323,5 @@ class Session:
                 self.say(item)
             case ListenerJoined():
                 await self._listeners.welcome(item.listener, item.behind)
+            case Answered():
+                self.answer(item.speaker, item.prompt, item.answer)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from worker.audio import RATE, AudioChunk, Samples
 from worker.audio.intake import Cut, Frame, Intake
 from worker.audio.windows import Window, Windows
+from worker.conversation.syllables import Stretches
 from worker.emotion import Emotion
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
@@ -51,6 +52,7 @@ class Speaker:
         self._segmenter = segmenter
         self._windows = windows
         self._smoother = smoother
+        self._stretches = Stretches(speaker)
         self._vad_state: Any = None
         self._engine_state: Any = None
         self._felt = 0
@@ -70,8 +72,9 @@ class Speaker:
         found: list[Event | Window] = []
         for event in said:
             found += self._ended(event) if isinstance(event, SpeechEnded) else [event]
-        window = self._windows.push(frame.start, frame.samples, self._segmenter.voiced, self._segmenter.speaking)
-        return [*found, window] if window is not None else found
+        heard = frame.start, frame.samples, self._segmenter.voiced, self._segmenter.speaking
+        found += [item for item in (self._stretches.push(*heard), self._windows.push(*heard)) if item is not None]
+        return found
 
     def _ended(self, event: SpeechEnded) -> list[Event | Window]:
         window = self._windows.end(event.at)
@@ -84,6 +87,7 @@ class Speaker:
         for event in self._segmenter.cut(at):
             found += self._ended(event) if isinstance(event, SpeechEnded) else [event]
         self._windows.reset()
+        self._stretches.reset()
         return found
 
     def tick(self, at: float) -> list[Event | Window]:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import structlog
 
+from worker.assembly import SharedModels, Worker
 from worker.config import Settings
-from worker.manager import Rooms, SharedModels, Worker, until_either, until_told
+from worker.manager import Rooms, until_either, until_told
+from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.privacy.policy import Recorded
 from worker.registry import build, construct, load
@@ -64,7 +66,10 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
     """
     with stop_signals() as stop:
         server: Server = construct(Server, settings.server, "server")
-        rooms = Rooms(settings, server)
+        dashboard: Dashboard | None = None
+        if settings.dashboard is not None:
+            dashboard = construct(Dashboard, settings.dashboard, "dashboard", server=server)
+        rooms = Rooms(settings, server, dashboard)
         try:
             if settings.control is not None:
                 construct(

@@ -2,15 +2,18 @@
 
 import { stranger } from "../events.js";
 import { gathered } from "../room.js";
+import { strings } from "../strings.js";
 import { PREFIX, attach } from "../undertone.js";
 import { Janus } from "./client.js";
 
 const PAUSES_MS = [1000, 2000, 4000, 8000];
-/** Codes of the VideoRoom that another attempt will not change: no such room, too many publishers, a wrong PIN. */
-const REFUSED = [426, 432, 433];
+/** Codes of the VideoRoom that another attempt will not change: no such room, too many publishers. */
+const REFUSED = [426, 432];
+const [NO_PIN, WRONG_PIN] = [429, 433];
 const NO_SUCH_FEED = 428;
+const PATIENCE_MS = 3000;
 
-/** Undertone takes part as a publisher of nothing but data, whose display name begins with its own. */
+/** Undertone takes part as a publisher of nothing but data, whose display name begins with its own; others may, too. */
 export const isUndertone = ({ display, streams = [] }) =>
   Boolean(display?.startsWith("Undertone")) && streams.length > 0 && streams.every(({ type }) => type === "data");
 
@@ -24,6 +27,7 @@ export class JanusRoom {
   #listener = null;
   #lines = new Map();
   #asked = new Set();
+  #doubted = new Set();
   #told = new Set();
   #chosen = null;
   #queue = Promise.resolve();
@@ -32,8 +36,8 @@ export class JanusRoom {
   #me = null;
 
   /**
-   * @param page  what the worker says of itself: `room`, its name, and `janus`, {url, room, pin}
-   * @param hello  `name`, whether `analysed`, whether `muted`, and the worker's `token` if it has one
+   * @param page  what the worker says of itself: `room`, its name, and `janus`, {url, room}
+   * @param hello  `name`, whether `analysed`, whether `muted`, the worker's `token` and the room's `pin` where they have one
    * @param stream  the person's own tracks: any of one audio, one video
    * @param on  as for the embedded room, and listener(name): who analyses the room, or null
    */
@@ -95,17 +99,20 @@ export class JanusRoom {
   // ---- coming in ----
 
   async #enter(janus) {
-    const { room, pin } = this.page.janus;
     await janus.open();
     const handle = await janus.attach((reply) => this.#heard(janus, reply));
     const name = await this.#free(janus, handle);
-    const { data } = await janus.message(handle, { request: "join", ptype: "publisher", room, pin, display: name });
+    const { data } = await janus.message(handle, { request: "join", ptype: "publisher", ...this.#place(), display: name });
     this.#me = String(data.id);
     this.name = name;
     this.on.welcome(this.#me);
     this.#listen(null, null);
     this.#announce(janus, data.publishers);
     await this.#publish(janus, handle);
+  }
+
+  #place() {
+    return { room: this.page.janus.room, pin: this.hello.pin || undefined };
   }
 
   /** The person's name, told apart from others' of the same name: one name is one voice to the worker. */
@@ -156,15 +163,28 @@ export class JanusRoom {
   #announce(janus, publishers) {
     for (const publisher of publishers) {
       const { id, display = "" } = publisher;
-      if (isUndertone(publisher)) this.#listen(String(id), display);
+      const doubted = isUndertone(publisher);
+      if (doubted) this.#doubted.add(String(id));
       else this.#feeds.set(String(id), display);
-      this.#soon(janus, () => this.#subscribe(janus, publisher));
+      this.#soon(janus, () => (doubted ? this.#recognise(janus, publisher) : this.#subscribe(janus, publisher)));
     }
     this.#arrange();
   }
 
+  /** Anybody may call themselves Undertone: which feed is, the worker says. Others are people like all. */
+  async #recognise(janus, publisher) {
+    const feed = String(publisher.id);
+    const { janus: said } = await this.#ask("./v1/page", { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => ({}));
+    if (janus !== this.#janus || !this.#doubted.delete(feed)) return;
+    if (String(said?.feed) === feed) this.#listen(feed, publisher.display);
+    else this.#feeds.set(feed, publisher.display);
+    this.#arrange();
+    await this.#subscribe(janus, publisher);
+  }
+
   #part(feed) {
     this.#feeds.delete(feed);
+    this.#doubted.delete(feed);
     for (const line of this.#asked) if (line.startsWith(`${feed} `)) this.#asked.delete(line);
     if (feed === this.#listener) this.#listen(null, null);
     this.#arrange();
@@ -191,8 +211,7 @@ export class JanusRoom {
     const lines = streams.filter(({ mid, disabled }) => !disabled && !this.#asked.has(`${id} ${mid}`));
     if (lines.length === 0) return;
     const body = { streams: lines.map(({ mid }) => ({ feed: id, mid })) };
-    const { room, pin } = this.page.janus;
-    const first = { request: "join", ptype: "subscriber", room, pin, ...body };
+    const first = { request: "join", ptype: "subscriber", ...this.#place(), ...body };
     this.#subscriber ??= { handle: await janus.attach((reply) => this.#updated(janus, reply)), pc: null };
     const { handle, pc } = this.#subscriber;
     try {
@@ -284,6 +303,8 @@ export class JanusRoom {
   #broke(janus, error) {
     if (janus !== this.#janus) return;
     if (REFUSED.includes(error.code)) return this.#end("refused", error.message);
+    if (error.code === WRONG_PIN) return this.#end("pin");
+    if (error.code === NO_PIN && !this.hello.pin) return this.#end("pin", strings.status.pinNeeded);
     if (this.#failures >= PAUSES_MS.length) return this.#end("gaveUp");
     this.#end("lost");
     this.#timer = setTimeout(() => this.connect(), PAUSES_MS[this.#failures]);
@@ -303,6 +324,6 @@ export class JanusRoom {
     this.#subscriber?.pc?.close();
     this.#janus?.close();
     [this.#janus, this.#publisher, this.#subscriber, this.#ears, this.#listener] = [null, null, null, null, null];
-    for (const known of [this.#feeds, this.#lines, this.#asked]) known.clear();
+    for (const known of [this.#feeds, this.#lines, this.#asked, this.#doubted]) known.clear();
   }
 }

@@ -6,4 +6,5 @@ BENCHES = {
     "latency": "worker.bench.latency:run",
     "forward": "worker.bench.forward:run",
     "janus": "worker.bench.janus:run",
+    "dashboard": "worker.bench.dashboard:run",
 }

@@ -18,7 +18,8 @@ from worker import supervisor
 from worker.audio import Samples
 from worker.bench.browser import chromium, join
 from worker.config import settle
-from worker.events import Envelope, SpeechStarted
+from worker.envelope import Envelope
+from worker.events import SpeechStarted
 from worker.ops.http import Server
 from worker.rooms.guests import packets
 

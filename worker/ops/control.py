@@ -11,11 +11,17 @@ from worker.errors import ConfigError, RoomError
 from worker.ops.allowed import Allowed
 from worker.ops.http import Handler
 from worker.ops.openapi import document
+from worker.ops.tokens import LONGEST_S, Pass
+from worker.secrets import reveal
 
-STATUS = {"no_such_room": 404, "no_such_speaker": 404, "name_taken": 409, "full": 503}
+STATUS = {"no_such_room": 404, "no_such_speaker": 404, "name_taken": 409, "other_feed": 409, "full": 503}
 """What is answered for the codes of errors; 503 for all others."""
+OPTIONAL = {"speaker", "ttl_s"}
+"""What may be left out when a token is asked for."""
 NAMED = ("env:", "file:")
 """How a configuration names secrets; they are the operator's alone."""
+OPERATORS = frozenset({"consent", "display", "listen_only", "notice_by"})
+"""Settings by which people learn that they are analysed, or agree to it; templates may hold them, and no request."""
 
 
 class Server(Protocol):
@@ -23,7 +29,10 @@ class Server(Protocol):
 
     def serve(self, method: str, path: str, handler: Handler) -> None: ...
 
-    def authorise(self, request: web.Request) -> None: ...
+    @property
+    def loopback(self) -> bool: ...
+
+    def authorise(self, request: web.Request, token: str | None = None) -> None: ...
 
 
 class Rooms(Protocol):
@@ -41,8 +50,11 @@ class Rooms(Protocol):
         """The section with all defaults. Raises ConfigError."""
         ...
 
-    async def open(self, section: Mapping[str, Any]) -> str:
-        """The id of the new room. Raises ConfigError, or RoomError with the code `name_taken`."""
+    async def open(self, section: Mapping[str, Any], give_up_s: float) -> str:
+        """The id of the new room, which ends if it can't be joined for so long.
+
+        Raises ConfigError, or RoomError with the code `name_taken`.
+        """
         ...
 
     def describe(self) -> list[dict[str, Any]]:
@@ -53,8 +65,12 @@ class Rooms(Protocol):
         """Raises RoomError with the code `no_such_room`."""
         ...
 
-    def consent(self, room: str, speaker: str, analysed: bool) -> None:
-        """Raises RoomError with the code `no_such_room` or `no_such_speaker`."""
+    def consent(self, room: str, speaker: str, analysed: bool, feed: str | None) -> None:
+        """Raises RoomError with the code `no_such_room`, `no_such_speaker` or `other_feed`."""
+        ...
+
+    def grant(self, room: str, holder: Pass, ttl_s: float) -> str:
+        """A token for a listener. Raises ConfigError, or RoomError with the codes of `consent`."""
         ...
 
 
@@ -62,17 +78,28 @@ class Control:
     """Serves `/v1/rooms` and below, and `/v1/openapi.json`.
 
     A caller names a kind of room and its settings, or a template and the settings that it leaves open. What the
-    operator alone may do is refused: other classes, recordings, secrets by name, addresses that `allow` does not admit.
+    operator alone may do is refused: other classes, recordings, secrets by name, addresses that `allow` does not admit,
+    and everything by which people learn that they are analysed. `token` (also `env:NAME` or `file:PATH`) opens it, and
+    then the server's does not.
     """
 
     def __init__(
         self,
         server: Server,
         rooms: Rooms,
+        token: str | None = None,
         allow: tuple[str, ...] = (),
         largest: Annotated[int, Field(ge=1, le=1000)] = 20,
         templates: Mapping[str, dict[str, Any]] = {},
+        give_up_s: Annotated[float, Field(gt=0)] = 600.0,
     ) -> None:
+        if not server.loopback and not token:
+            raise ConfigError(
+                "control.token is missing: beyond loopback the control API needs a token of its own, because "
+                "server.token is known to everyone who may join."
+            )
+        self._token = reveal(token) if token else None
+        self._give_up_s = give_up_s
         self._server, self._rooms = server, rooms
         self._allowed, self._largest, self._templates = Allowed(allow), largest, templates
         for method, path, handler in (
@@ -81,6 +108,7 @@ class Control:
             ("GET", "/v1/rooms/{id}", self._show),
             ("DELETE", "/v1/rooms/{id}", self._leave),
             ("PUT", "/v1/rooms/{id}/consent", self._consent),
+            ("POST", "/v1/rooms/{id}/tokens", self._grant),
             ("GET", "/v1/openapi.json", self._openapi),
         ):
             server.serve(method, path, self._guarded(handler))
@@ -92,7 +120,7 @@ class Control:
 
     def _guarded(self, handler: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            self._server.authorise(request)
+            self._server.authorise(request, self._token)
             try:
                 return await handler(request)
             except ConfigError as error:
@@ -106,7 +134,7 @@ class Control:
         section = self._section(await _object(request))
         if len(self._rooms) >= self._largest:
             raise RoomError(f"This worker holds {self._largest} rooms: ask another, or leave one.", "full")
-        room = await self._rooms.open(section)
+        room = await self._rooms.open(section, self._give_up_s)
         return web.json_response(self._one(room), status=201, headers={"Location": f"/v1/rooms/{room}"})
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -122,13 +150,25 @@ class Control:
 
     async def _consent(self, request: web.Request) -> web.Response:
         match await _object(request):
-            case {"speaker": str(speaker), "analysed": bool(analysed), **rest} if not rest:
-                self._rooms.consent(request.match_info["id"], speaker, analysed)
-                return web.Response(status=204)
-        raise ConfigError('send {"speaker": "…", "analysed": true or false}.')
+            case {"speaker": str(speaker), "analysed": bool(analysed), **rest} if rest.keys() <= {"feed"}:
+                match rest.get("feed"):
+                    case None | str() | int() as feed if not isinstance(feed, bool):
+                        named = None if feed is None else str(feed)
+                        self._rooms.consent(request.match_info["id"], speaker, analysed, named)
+                        return web.Response(status=204)
+        raise ConfigError('send {"speaker": "…", "analysed": true or false}, and "feed" if you know it.')
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        match await _object(request):
+            case {"audience": "viewer" | "participant" | "manager" as audience, **rest} if rest.keys() <= OPTIONAL:
+                match rest.get("speaker", ""), rest.get("ttl_s", LONGEST_S):
+                    case (str(speaker), int(ttl_s) | float(ttl_s)):
+                        token = self._rooms.grant(request.match_info["id"], Pass(audience, speaker), ttl_s)
+                        return web.json_response({"token": token}, status=201)
+        raise ConfigError('send {"audience": "viewer", "participant" or "manager", "speaker": "…", "ttl_s": seconds}.')
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return web.json_response(document(self._rooms.kinds()))
+        return web.json_response(document(self._rooms.kinds(), OPERATORS))
 
     def _one(self, room: str) -> dict[str, Any]:
         for one in self._rooms.describe():
@@ -152,6 +192,8 @@ class Control:
                 section = self._filled(name, given)
             case _:
                 raise ConfigError('send {"room": {"kind": …}} or {"template": "…", "fields": {…}}.')
+        if theirs := sorted(OPERATORS & given.keys()):
+            raise ConfigError(f"{', '.join(theirs)}: that belongs in a template of the worker's configuration.")
         for key, value in _leaves(given):
             self._check_given(key, value)
         settled = self._rooms.settle(section)

@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 import worker
 from worker.errors import ConfigError, UndertoneError
 from worker.ops.metrics import Metrics
+from worker.ops.tokens import Pass, Tokens
 from worker.secrets import reveal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -49,6 +50,7 @@ NOTICE = (
 
 _ORIGIN = re.compile(r"wss?://[A-Za-z0-9.:\[\]-]+(?=/|\Z)")
 
+UNKNOWN = "The token is missing or wrong."
 BEARER = "Send the token as 'Authorization: Bearer …'."
 
 SOCKET = web.RequestKey("socket", web.WebSocketResponse)
@@ -70,6 +72,7 @@ class Server:
 
     Without a token it listens on loopback only, and answers only to loopback's names, so that no web page elsewhere
     reaches it through a name of its own. `port` 0 takes a free one; `port` then says which, after `start`.
+    `signing_key` (likewise) makes tokens that say what one listener may have; without it `token` opens all.
     `janus_url` sends the page to a Janus, as browsers reach it; without it the page joins a room of the worker itself.
     """
 
@@ -78,6 +81,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         token: str | None = None,
+        signing_key: str | None = None,
         pages: Path | None = None,
         notice: str = NOTICE,
         janus_url: str = "",
@@ -90,6 +94,7 @@ class Server:
         if not 0 <= port <= 65535:
             raise ConfigError(f"server.port: {port} is no port; choose 1 to 65535, or 0 for a free one.")
         self._token = reveal(token) if token else None
+        self.tokens = Tokens(reveal(signing_key)) if signing_key else None
         self._loopback = _is_loopback(host)
         if not self._loopback and self._token is None:
             raise ConfigError("nothing listens beyond loopback without a token: set server.token or server.host.")
@@ -101,6 +106,7 @@ class Server:
         self.metrics = Metrics()
         self._rooms: dict[str, dict[str, Handler]] = {}
         self._routes: list[tuple[str, str, Handler]] = []
+        self._about: Callable[[str], Mapping[str, Any]] = lambda _: {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
 
@@ -119,17 +125,28 @@ class Server:
         """Answer at one more path, once it is started; `handler` asks `authorise` first."""
         self._routes.append((method, path, handler))
 
-    def authorise(self, request: web.Request) -> None:
-        """Let pass who has the token, where there is one, and no page from elsewhere. Raises the answer otherwise."""
-        if self._token is not None and not self._bears_token(request):
+    def tell_pages(self, about: Callable[[str], Mapping[str, Any]]) -> None:
+        """`about` gives what pages are told of a room, no secrets: `coaching`, and for a Janus more."""
+        self._about = about
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self._loopback
+
+    def authorise(self, request: web.Request, token: str | None = None) -> None:
+        """Let pass who has `token`, or without one the server's where there is one, and no page from elsewhere. Raises
+        the answer otherwise."""
+        wanted = self._token if token is None else token
+        if wanted is not None and not _same(_bearer(request), wanted):
             raise web.HTTPUnauthorized(text=BEARER)
         origin = request.headers.get("Origin")
         if origin is not None and _address(origin) != request.host.lower():
             raise web.HTTPForbidden(text="A page from elsewhere may not ask here.")
 
     def _bears_token(self, request: web.Request) -> bool:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self._knows(token)
+        token = _bearer(request)
+        return token is not None and self._knows(token)
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address cannot be had."""
@@ -163,6 +180,32 @@ class Server:
 
         A peer that does not keep to this is told why and closed; the caller sees that as an exception to let pass.
         """
+        socket, first = await self._greet(request)
+        if not self._knows(first.pop("token", None)):
+            await self.refuse(socket, BAD_TOKEN, UNKNOWN)
+        return socket, first
+
+    async def open_listener(
+        self, request: web.Request, room: str, epoch: int
+    ) -> tuple[web.WebSocketResponse, dict[str, Any], str]:
+        """As `open_socket`, for who listens to one run of a room; also whose private events they may have, if anyone's.
+
+        The server's own token opens everything where nothing parts listeners, and else what everyone may have.
+        """
+        socket, first = await self._greet(request)
+        holder = self._holder(first.pop("token", None), room, epoch)
+        if holder is None:
+            await self.refuse(socket, BAD_TOKEN, UNKNOWN)
+        return socket, first, holder.hears
+
+    def _holder(self, token: object, room: str, epoch: int) -> Pass | None:
+        if self.tokens is None:
+            return Pass("manager") if self._knows(token) else None
+        if self._knows(token) if self._token is not None else token is None:
+            return Pass("viewer")
+        return self.tokens.read(token, room, epoch)
+
+    async def _greet(self, request: web.Request) -> tuple[web.WebSocketResponse, dict[str, Any]]:
         socket = web.WebSocketResponse(
             max_msg_size=LARGEST_FRAME, heartbeat=HEARTBEAT_S, timeout=STOP_S, compress=False
         )
@@ -178,9 +221,6 @@ class Server:
             await self.refuse(socket, BAD_MESSAGE, f"Send a JSON object within {FIRST_MESSAGE_S:g} s.")
         if first is None:
             raise Refused(socket)
-        token = first.pop("token", None)
-        if not self._knows(token):
-            await self.refuse(socket, BAD_TOKEN, "The token is missing or wrong.")
         return socket, first
 
     async def receive_object(
@@ -211,9 +251,7 @@ class Server:
         raise Refused(socket)
 
     def _knows(self, token: object) -> bool:
-        if self._token is None:
-            return True
-        return isinstance(token, str) and hmac.compare_digest(_bytes(token), _bytes(self._token))
+        return self._token is None or _same(token, self._token)
 
     def app(self) -> web.Application:
         """All routes, for `start` and for tests."""
@@ -245,7 +283,10 @@ class Server:
     async def _page(self, request: web.Request) -> web.Response:
         room = next(iter(self._rooms), None)
         said = {"room": room, "token_needed": self._token is not None, "notice": self.notice}
-        return web.json_response(said | ({"janus": self._janus} if self._janus else {}))
+        about = dict(self._about(room)) if room is not None else {}
+        if (coaching := about.pop("coaching", None)) is not None:
+            said["coaching"] = coaching
+        return web.json_response(said | ({"janus": {**self._janus, **about}} if self._janus else {}))
 
     async def _file(self, request: web.Request) -> web.FileResponse:
         path = request.match_info["path"] or "index.html"
@@ -355,6 +396,17 @@ def _address(origin: str) -> str | None:
 def _short(reason: str) -> bytes:
     """A close reason has at most 123 bytes (RFC 6455, 5.5)."""
     return reason.encode()[:123].decode(errors="ignore").encode()
+
+
+def _bearer(request: web.Request) -> str | None:
+    """The token that a request bears."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else None
+
+
+def _same(given: object, token: str) -> bool:
+    """In a time that does not say how much of it was right."""
+    return isinstance(given, str) and hmac.compare_digest(_bytes(given), _bytes(token))
 
 
 def _bytes(text: str) -> bytes:

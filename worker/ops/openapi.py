@@ -1,9 +1,11 @@
 """The control API as an OpenAPI document."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, get_args
 
 from worker import __version__
+from worker.ops.tokens import LONGEST_S
+from worker.prompts import Audience
 
 Document = dict[str, Any]
 
@@ -28,9 +30,13 @@ ROOM: Document = {
         "reason": {"type": ["string", "null"], "description": "The code of what failed or interrupted it last."},
         "started": {**TEXT, "format": "date-time"},
         "interruptions": {"type": "integer", "minimum": 0},
+        "feed": {
+            "type": ["integer", "string", "null"],
+            "description": "The worker's own in a Janus room, by which pages know its data; new after each joining.",
+        },
         "speakers": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Speaker"}},
     },
-    "required": ["id", "name", "kind", "state", "reason", "started", "interruptions", "speakers"],
+    "required": ["id", "name", "kind", "state", "reason", "started", "interruptions", "feed", "speakers"],
 }
 LIST: Document = {
     "type": "object",
@@ -43,9 +49,31 @@ LIST: Document = {
 }
 CONSENT: Document = {
     "type": "object",
-    "properties": {"speaker": TEXT, "analysed": {"type": "boolean"}},
+    "properties": {
+        "speaker": TEXT,
+        "analysed": {"type": "boolean"},
+        "feed": {
+            "type": ["integer", "string"],
+            "description": "The Janus feed on which they agreed; a yes counts only if they are still there.",
+        },
+    },
     "required": ["speaker", "analysed"],
     "additionalProperties": False,
+}
+GRANT: Document = {
+    "type": "object",
+    "properties": {
+        "audience": {"enum": list(get_args(Audience))},
+        "speaker": {**TEXT, "description": "Who a participant is."},
+        "ttl_s": {"type": "number", "minimum": 1, "maximum": LONGEST_S, "default": LONGEST_S},
+    },
+    "required": ["audience"],
+    "additionalProperties": False,
+}
+TOKEN: Document = {
+    "type": "object",
+    "properties": {"token": {**TEXT, "description": "For the first message to `/v1/rooms/{room}/events`."}},
+    "required": ["token"],
 }
 ERROR: Document = {
     "type": "object",
@@ -56,7 +84,7 @@ REFUSALS = {
     "401": "The token is missing or wrong.",
     "403": "A page from elsewhere asked.",
     "404": "There is no such room or speaker.",
-    "409": "A room of this name is open.",
+    "409": "A room of this name is open, or the person is on another feed by now.",
     "413": "What was sent is too large.",
     "415": "What was sent is not of the type application/json.",
     "422": "What was sent can't be done; the sentence says why.",
@@ -64,8 +92,9 @@ REFUSALS = {
 }
 
 
-def document(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
-    """`kinds` are the JSON Schemas of the rooms that may be asked for, by kind, with definitions inside."""
+def document(kinds: Mapping[str, Mapping[str, Any]], withheld: Collection[str] = ()) -> Document:
+    """`kinds` are the JSON Schemas of the rooms that may be asked for, by kind, with definitions inside; of their
+    properties no request may hold those that are `withheld`."""
     room = {"name": "id", "in": "path", "required": True, "schema": TEXT}
     return {
         "openapi": "3.1.0",
@@ -83,7 +112,11 @@ def document(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
             },
             "/v1/rooms/{id}/consent": {
                 "parameters": [room],
-                "put": _verb("setConsent", "Say whether a speaker is heard.", "204", None, "Consent", "404"),
+                "put": _verb("setConsent", "Say whether a speaker is heard.", "204", None, "Consent", "404", "409"),
+            },
+            "/v1/rooms/{id}/tokens": {
+                "parameters": [room],
+                "post": _verb("grantToken", "A token for a listener of a room.", "201", "Token", "Grant", "404"),
             },
             "/v1/openapi.json": {"get": _verb("showDocument", "This document.", "200", "Document")},
         },
@@ -94,8 +127,10 @@ def document(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
                 "Room": ROOM,
                 "Rooms": LIST,
                 "Speaker": SPEAKER,
-                "Join": _join(kinds),
+                "Join": _join(kinds, withheld),
                 "Consent": CONSENT,
+                "Grant": GRANT,
+                "Token": TOKEN,
                 "Error": ERROR,
                 "Document": {"type": "object"},
             },
@@ -103,13 +138,17 @@ def document(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
     }
 
 
-def _join(kinds: Mapping[str, Mapping[str, Any]]) -> Document:
+def _join(kinds: Mapping[str, Mapping[str, Any]], withheld: Collection[str]) -> Document:
+    rooms = []
+    for schema in kinds.values():
+        properties = {name: one for name, one in schema["properties"].items() if name not in withheld}
+        rooms.append({**schema, "properties": properties})
     template = {"template": TEXT, "fields": {"type": "object", "description": "What the template leaves open."}}
     return {
         "oneOf": [
             {
                 "type": "object",
-                "properties": {"room": {"oneOf": [dict(schema) for schema in kinds.values()]}},
+                "properties": {"room": {"oneOf": rooms}},
                 "required": ["room"],
                 "additionalProperties": False,
             },

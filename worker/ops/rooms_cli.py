@@ -1,6 +1,7 @@
 """The commands `undertone rooms`: they ask a running worker's control API."""
 
 import json
+import re
 import time
 from http.client import HTTPException
 from typing import Annotated, Any
@@ -21,11 +22,13 @@ ANSWER_S = 30.0
 LOOK_S = 0.2
 LARGEST = 4 * 1024 * 1024
 """Bytes of an answer."""
+SECRET = re.compile(r"(^|_)(pin|token|secret|password)$")
+"""Settings that must not stand on a command line, where everyone on the machine can read them."""
 
 Worker = Annotated[str, typer.Option("--worker", help="Where the worker's server listens.")]
 Token = Annotated[
     str | None,
-    typer.Option(envvar="UNDERTONE_TOKEN", help="The server's token; may be env:NAME or file:PATH.", show_envvar=True),
+    typer.Option(envvar="UNDERTONE_TOKEN", help="Of its control API; may be env:NAME or file:PATH.", show_envvar=True),
 ]
 HERE = "http://localhost:8080"
 
@@ -51,7 +54,10 @@ def list_rooms(
 @app.command()
 def join(
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Text after =, anything in JSON after :=.")
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE…", help="Text after =, anything in JSON after :=; secrets as env:NAME or file:PATH."
+        ),
     ] = None,
     template: Annotated[str | None, typer.Option(help="A template of the worker's section control.")] = None,
     kind: Annotated[str | None, typer.Option(help="A kind of room, such as janus, in place of a template.")] = None,
@@ -124,10 +130,14 @@ def _json(text: bytes) -> Any:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """`key=text` or `key:=json`."""
+    """`key=text` or `key:=json`; what is behind the place of a secret."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip(":"):
         raise ConfigError(f"{text!r} is no setting: write key=text, or key:=JSON for numbers and lists.")
+    if SECRET.search(name := key.removesuffix(":")):
+        if key != name or (value and not value.startswith(("env:", "file:"))):
+            raise ConfigError(f"{name} is a secret: write {name}=env:NAME or {name}=file:PATH, which is read here.")
+        return key, reveal(value)
     if not key.endswith(":"):
         return key, value
     try:

@@ -31,13 +31,35 @@ class ListenerJoined:
     """True when this listener was here before and messages to it were dropped."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person said what they did with a prompt that was for them; `answer` is one of `worker.prompts.ANSWERS`."""
+
+    speaker: str
+    prompt: str
+    answer: str
+
+
 RoomItem: TypeAlias = (
-    SpeakerJoined | SpeakerLeft | SpeakerMuted | SpeakerUnmuted | AudioChunk | Tick | ListenerJoined | RoomInterrupted
+    SpeakerJoined
+    | SpeakerLeft
+    | SpeakerMuted
+    | SpeakerUnmuted
+    | AudioChunk
+    | Tick
+    | ListenerJoined
+    | Answered
+    | RoomInterrupted
 )
 
 
 class Room(Protocol):
-    """A place with speakers. The end of iteration means that the room closed; trouble is a RoomError."""
+    """A place with speakers. The end of iteration means that the room closed; trouble is a RoomError.
+
+    One that can give a message to one participant and to nobody else has an attribute `addresses` that is True; its
+    listeners are named as its speakers are, and its `send` takes `greeting`, false for what must not come before their
+    snapshot.
+    """
 
     name: str
     started: datetime

@@ -1,9 +1,11 @@
 """A small room of its own: browsers meet here, media passes through untouched, and each voice is heard."""
 
 import asyncio
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,8 +17,9 @@ from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.prompts import read_answer
 from worker.ring import Ring
-from worker.rooms import ListenerJoined, RoomItem, Tick, guests
+from worker.rooms import Answered, ListenerJoined, RoomItem, Tick, guests
 from worker.rooms.exchange import Exchange
 from worker.rooms.host import Consent, Server
 from worker.rooms.participant import Participant
@@ -50,6 +53,7 @@ class EmbeddedRoom:
     """
 
     lockstep = False
+    addresses = True
 
     def __init__(
         self,
@@ -74,6 +78,8 @@ class EmbeddedRoom:
         self._items: Ring[RoomItem] = Ring(WAITING)
         self._people: dict[str, tuple[str, int]] = {}
         """By the browser's secret key: the pseudonym, and how often this person came."""
+        self._roles: dict[str, str] = {}
+        """What somebody is in this call, by speaker; of nobody else is it known."""
         self._run = Tasks(self._fail)
         self._aside = Tasks(lambda error: log.error("participant task failed", code="bug", exc_info=error))
         """For one participant each: nobody else's affair."""
@@ -96,8 +102,8 @@ class EmbeddedRoom:
                 "Install the versions that constraints.txt names."
             )
         self._run(self._keep_time())
-        for number in range(self._guests):
-            self._run(self._seat(number))
+        if self._guests:
+            self._run(self._seat(self._guests))
         async for item in self._items:
             yield item
         if self._failure is not None:
@@ -125,6 +131,8 @@ class EmbeddedRoom:
 
     def _watch(self, one: Participant, now: float) -> None:
         """Close a gap at the end of speech; part with a connection that no longer hears, or that harms."""
+        if self._policy.may_hear(one.speaker) != one.analysed:
+            self._analyse(one, not one.analysed)  # somebody else said so: the control API
         if one.heard:
             self._give(one.ear.tick(now))
             one.complaint.look(one.speaker, one.ear.counts, now)
@@ -230,10 +238,12 @@ class EmbeddedRoom:
                 self._mute(one, muted)
             case {"type": "analyse", "analysed": bool(analysed)}:
                 self._analyse(one, analysed)
+            case {"type": "coaching"}:
+                self._answer(one, message)
             case {"type": "leave"}:
                 one.leave()
             case _:
-                raise RoomError("That message is not understood: send offer, mute, analyse or leave.")
+                raise RoomError("That message is not understood: send offer, mute, analyse, coaching or leave.")
 
     def _agreed(self, one: Participant, peer: Peer, answer: str) -> None:
         """Lines are known: the worker's and the browser's agree on what is sent on which."""
@@ -241,6 +251,15 @@ class EmbeddedRoom:
             one.ear = StockEar(one.speaker, peer.voice_receiver, self._give, self._now, self._policy.may_hear)
         one.say({"type": "answer", "sdp": answer})
         self._exchange.pair_lines(one)
+
+    def _answer(self, one: Participant, message: dict[str, Any]) -> None:
+        """Nobody answers for another: the speaker is who the connection belongs to."""
+        try:
+            prompt, answer = read_answer(message)
+        except ValueError as error:
+            raise RoomError(str(error)) from None
+        if self._exchange.holds(one):
+            self._items.put(Answered(one.speaker, prompt, answer))
 
     # -- coming and going -----------------------------------------------------------------------------------------
 
@@ -255,7 +274,8 @@ class EmbeddedRoom:
         if one.present or not self._exchange.holds(one):
             return
         one.present = True
-        self._items.put(SpeakerJoined(self._now(), one.speaker, one.name, one.generation, one.analysed))
+        role = self._roles.get(one.speaker, "")
+        self._items.put(SpeakerJoined(self._now(), one.speaker, one.name, one.generation, one.analysed, role))
         if one.muted:
             self._items.put(SpeakerMuted(self._now(), one.speaker))
         log.info("participant joined", speaker=one.speaker, generation=one.generation, analysed=one.analysed)
@@ -310,20 +330,30 @@ class EmbeddedRoom:
     # -- the way back ---------------------------------------------------------------------------------------------
 
     def _channel_opened(self, one: Participant, channel: Any) -> None:
-        channel.on("message", lambda _: self._knocked(one))
+        channel.on("message", lambda message: self._heard(one, message))
         self._knocked(one)
         if channel.label == "undertone" and self._exchange.holds(one):
             one.channel, one.greeted = channel, False
             self._items.put(ListenerJoined(one.speaker))
 
+    def _heard(self, one: Participant, message: Any) -> None:
+        """An answer to a prompt; whatever else comes is only counted."""
+        self._knocked(one)
+        with suppress(ValueError, RecursionError, RoomError):
+            if isinstance(message, str) and isinstance(said := json.loads(message), dict):
+                self._answer(one, said)
+
     def _knocked(self, one: Participant) -> None:
         if not one.knock():
             self._dismiss(one, "Too many messages on the data channel: nothing is expected on it.")
 
-    async def send(self, message: str, to: str | None = None) -> bool:
-        """To the data channel of one participant, or of all. False when somebody's was too full to take it."""
+    async def send(self, message: str, to: str | None = None, greeting: bool = True) -> bool:
+        """To the data channel of one participant, or of all. False when somebody's was too full to take it.
+
+        What goes to one participant is their greeting, before which they get nothing, unless `greeting` is false.
+        """
         listeners = list(self._here.values()) if to is None else [self._here[to]] if to in self._here else []
-        taken = [self._tell(one, message, to is not None) for one in listeners]
+        taken = [self._tell(one, message, to is not None and greeting) for one in listeners]
         return all(taken)
 
     def _tell(self, one: Participant, message: str, greeting: bool) -> bool:
@@ -349,11 +379,15 @@ class EmbeddedRoom:
         await self._run.cancel()
         await self._aside.wait(GOODBYE_S)
 
-    async def _seat(self, number: int) -> None:
-        """A synthetic voice takes part like a person, without a browser."""
-        speaker = f"g{number + 1}"
-        one = Participant(speaker, guests.NAMES[number % len(guests.NAMES)], 1, True, False, self._new_ear(speaker))
-        self._policy.record(speaker, True)
-        self._here[speaker] = one
-        self._enter(one)
-        await guests.speak(number, lambda kind, h, p, now: self._carry(one, kind, h, p, now))
+    async def _seat(self, count: int) -> None:
+        """Synthetic guests take part like people, without browsers."""
+        talking = [guests.guest(number) for number in range(count)]
+        seated = []
+        for number, guest in enumerate(talking, 1):
+            speaker = f"g{number}"
+            one = Participant(speaker, guest.name, 1, True, False, self._new_ear(speaker))
+            seated.append(one)
+            self._policy.record(speaker, True)
+            self._here[speaker], self._roles[speaker] = one, guest.role
+            self._enter(one)
+        await guests.converse(talking, lambda place, h, p, now: self._carry(seated[place], "audio", h, p, now))

@@ -2,18 +2,24 @@
 
 from typing import Protocol
 
-from worker.events import Envelope
+from worker.envelope import Envelope
 
 SINKS = {
     "data_channel": "worker.sinks.data_channel:DataChannelSink",
     "redis": "worker.sinks.redis:RedisSink",
     "websocket": "worker.sinks.websocket:WebSocketSink",
     "jsonl": "worker.sinks.jsonl:JsonlSink",
+    "webhook": "worker.sinks.webhook:WebhookSink",
+    "vapi": "worker.sinks.vapi:VapiSink",
 }
 
 
 class Sink(Protocol):
-    """A listener. It may be slow or fail: each has a bounded queue of its own, and the session never waits for it."""
+    """A listener. It may be slow or fail: each has a bounded queue of its own, and the session never waits for it.
+
+    One that has an attribute `private` that is True is also given what is for one audience alone, and must tell it to
+    nobody else; see `worker.prompts`.
+    """
 
     async def send(self, envelope: Envelope) -> None:
         """Raises SinkError when this event is lost to it."""

@@ -1,16 +1,26 @@
 """Tells everyone in the room, over the room's own data channels."""
 
-from typing import Protocol
+from collections import deque
+from typing import Any, Protocol
 
+from worker.envelope import Envelope
 from worker.errors import RoomError, SinkError
-from worker.events import Envelope
+from worker.events import Gap, TalkTime
+from worker.prompts import LETTERS, MANAGERS
 from worker.sinks.snapshot import Snapshot
+
+LARGEST = 60_000
+"""Bytes of a snapshot; not all browsers take longer messages."""
 
 
 class Speaks(Protocol):
-    """The part of a room that carries messages."""
+    """The part of a room that carries messages.
 
-    async def send(self, message: str, to: str | None = None) -> bool: ...
+    One with an attribute `addresses` that is True knows its listeners by their speakers and takes `greeting` as well:
+    false for a message that must not come before a listener's snapshot.
+    """
+
+    async def send(self, message: str, to: str | None = None, **how: Any) -> bool: ...
 
 
 class DataChannelSink:
@@ -18,16 +28,22 @@ class DataChannelSink:
 
     A listener that cannot keep up is the room's affair: the room drops what it cannot carry and reports the listener
     anew, so that it is welcomed with a snapshot again. Listeners skip events whose `seq` their snapshot already has.
+
+    What is for one person alone goes to that listener alone, where the room can tell them apart, and else nowhere; who
+    comes back is given the newest of it again.
     """
 
     deadline_s = 2.0
+    private = True
 
     def __init__(self, room: Speaks, snapshot: Snapshot) -> None:
         self._room = room
         self._snapshot = snapshot
-        self._missed: Envelope | None = None
-        """The first of the newest run of events that somebody could not take."""
+        self._missed: int | None = None
+        """Number of the first of the newest run of events that somebody could not take."""
         self._all_took = True
+        self._addresses = getattr(room, "addresses", False) is True
+        self._letters: deque[Envelope] = deque(maxlen=LETTERS)
 
     async def welcome(self, listener: str, behind: bool = False) -> None:
         """Give the present state to one listener, and before it the Gap if events were dropped on the way to it.
@@ -35,17 +51,35 @@ class DataChannelSink:
         Never raises for a listener that left meanwhile.
         """
         if behind and self._missed is not None:
-            await self._room.send(self._snapshot.gap_since(self._missed.seq - 1).as_json(), to=listener)
-        await self._room.send(self._snapshot.as_json(), to=listener)
+            await self._room.send(self._snapshot.gap_since(self._missed - 1).as_json(), to=listener)
+        await self._room.send(self._snapshot.as_json(LARGEST), to=listener)
+        for letter in self._letters:
+            if letter.audience == listener:
+                await self._tell(letter)
 
     async def send(self, envelope: Envelope) -> None:
+        """Raises SinkError when the room failed, or is crowded and this is a tick that the next one makes up for."""
+        event = envelope.event
+        if isinstance(event, TalkTime) and getattr(self._room, "crowded", False):
+            raise SinkError("the room is crowded: a tick of talk time was left out so that facts pass", "crowded")
         try:
+            if envelope.audience:
+                await self._post(envelope)
+                return
             taken = await self._room.send(envelope.as_json())
         except RoomError as error:
             raise SinkError(str(error), "data_channel") from error
         if not taken and self._all_took:
-            self._missed = envelope
+            self._missed = event.from_seq if isinstance(event, Gap) else envelope.seq
         self._all_took = taken
+
+    async def _post(self, letter: Envelope) -> None:
+        if self._addresses and letter.audience != MANAGERS:
+            self._letters.append(letter)
+            await self._tell(letter)
+
+    async def _tell(self, letter: Envelope) -> None:
+        await self._room.send(letter.as_json(), to=letter.audience, greeting=False)
 
     async def close(self) -> None:
         """The room closes its channels itself."""

@@ -5,8 +5,8 @@ from collections import Counter
 
 import structlog
 
+from worker.envelope import Envelope
 from worker.errors import SinkError
-from worker.events import Envelope
 from worker.ring import Ring
 from worker.sinks import Sink
 
@@ -30,6 +30,8 @@ class Outlet:
 
     def __init__(self, sink: Sink, size: int | None = None) -> None:
         self.name = type(sink).__name__
+        self.private = getattr(sink, "private", False) is True
+        """Whether it may be given what is for one audience alone."""
         self.delivered = 0
         self.failures: Counter[str] = Counter()
         """SinkErrors so far, by code."""
@@ -37,15 +39,15 @@ class Outlet:
         self._deadline: float | None = getattr(sink, "deadline_s", DEADLINE_S)
         self._ring: Ring[Envelope] = Ring(size if size is not None else int(getattr(sink, "waiting", WAITING)))
         self._put = self._in_hand = 0
-        self._last = 0
+        self._last: dict[str, int] = {}
+        """Number of the last event that was taken, by audience."""
         self._idle = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"outlet {self.name}")
         self._task.add_done_callback(self._ended)
 
     def put(self, envelope: Envelope) -> None:
         """Hand over an event; never blocks."""
-        if not self._put:
-            self._last = envelope.seq - 1
+        self._last.setdefault(envelope.audience, envelope.seq - 1)
         self._put += 1
         self._idle.clear()
         self._ring.put(envelope)
@@ -74,12 +76,13 @@ class Outlet:
                 self._idle.set()
 
     async def _deliver(self, envelope: Envelope) -> None:
-        if envelope.seq > self._last + 1:
-            if not await self._send(envelope.gap_since(self._last)):
+        last = self._last[envelope.audience]
+        if envelope.seq > last + 1:
+            if not await self._send(envelope.gap_since(last)):
                 return
-            self._last = envelope.seq - 1
+            self._last[envelope.audience] = envelope.seq - 1
         if await self._send(envelope):
-            self._last = envelope.seq
+            self._last[envelope.audience] = envelope.seq
             self.delivered += 1
 
     async def _send(self, envelope: Envelope) -> bool:

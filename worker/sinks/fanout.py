@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from worker.events import Envelope
+from worker.envelope import Envelope
 from worker.sinks import Sink
 from worker.sinks.delivery import Outlet
 from worker.sinks.snapshot import Snapshot
@@ -15,7 +15,11 @@ SETTLE_S = 10.0
 
 
 class Fanout:
-    """Keeps the snapshot and hands every event to every sink's own queue."""
+    """Keeps the snapshot and hands every event to every sink's own queue.
+
+    A private event is in no snapshot, and only sinks whose `private` is True are given it: they see to it that nobody
+    but its audience has it.
+    """
 
     def __init__(self, snapshot: Snapshot, sinks: Sequence[Sink]) -> None:
         self._snapshot = snapshot
@@ -33,9 +37,11 @@ class Fanout:
         return _summed((outlet.name, outlet.lost) for outlet in self._outlets)
 
     def put(self, envelope: Envelope) -> None:
-        self._snapshot.fold(envelope)
+        if not envelope.audience:
+            self._snapshot.fold(envelope)
         for outlet in self._outlets:
-            outlet.put(envelope)
+            if outlet.private or not envelope.audience:
+                outlet.put(envelope)
 
     async def welcome(self, listener: str, behind: bool) -> None:
         for sink in self._sinks:

@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 
-from worker.events import Envelope, Gap
+from worker.envelope import Envelope
+from worker.events import Gap
+from worker.prompts import LETTERS
 from worker.ring import Ring
 from worker.sinks.snapshot import Snapshot
 
@@ -12,6 +14,7 @@ class Feed:
     """Keeps the newest `history` events; each listener may lag `waiting` events behind before it gets a Gap.
 
     `snapshot` may be ahead of what was pushed: listeners are not told again what their snapshot already holds.
+    What is for one audience alone goes to its listeners alone; each that comes is first given the newest of it.
     """
 
     def __init__(self, snapshot: Snapshot, history: int = 10_000, waiting: int = 1000) -> None:
@@ -19,14 +22,23 @@ class Feed:
         self._history: deque[Envelope] = deque(maxlen=history)
         self._waiting = waiting
         self._next = snapshot.seq + 1
-        self._listeners: set[Ring[Envelope]] = set()
+        self._letters: deque[Envelope] = deque(maxlen=LETTERS)
+        self._private: dict[str, int] = {}
+        """Number of the last private event, by audience."""
+        self._listeners: dict[Ring[Envelope], str] = {}
+        """With the audience that each belongs to, if any."""
         self._closed = False
 
     def push(self, envelope: Envelope) -> None:
-        self._history.append(envelope)
-        self._next = envelope.seq + 1
-        for ring in self._listeners:
-            ring.put(envelope)
+        if envelope.audience:
+            self._letters.append(envelope)
+            self._private[envelope.audience] = envelope.seq
+        else:
+            self._history.append(envelope)
+            self._next = envelope.seq + 1
+        for ring, audience in self._listeners.items():
+            if envelope.audience in ("", audience):
+                ring.put(envelope)
 
     def close(self) -> None:
         """Every listener is given what waits for it and then ends."""
@@ -34,8 +46,8 @@ class Feed:
         for ring in self._listeners:
             ring.close()
 
-    async def subscribe(self, since: tuple[int, int] | None = None) -> AsyncGenerator[str, None]:
-        """JSON messages in order, none twice, holes announced.
+    async def subscribe(self, since: tuple[int, int] | None = None, audience: str = "") -> AsyncGenerator[str, None]:
+        """JSON messages in order, none twice, holes announced; with an `audience`, what is for it alone as well.
 
         `since` is (epoch, seq) of the last event the listener has: if everything after it is still kept, that comes
         first. Otherwise a Gap (when there is something it missed) and the snapshot come first.
@@ -43,27 +55,27 @@ class Feed:
         ring: Ring[Envelope] = Ring(self._waiting)
         if self._closed:
             ring.close()
-        self._listeners.add(ring)
+        self._listeners[ring] = audience
         try:
+            letters = [letter for letter in self._letters if audience and letter.audience == audience]
+            last = {audience: _first(letters[0]) - 1 if letters else self._private.get(audience, 0)}
             if self._resumes(since):
-                last = since[1] if since else 0
+                last[""] = since[1] if since else 0
                 missed = list(self._history)
             else:
-                gap, last, missed = self._gap(since), self._snapshot.seq, []
+                gap, last[""], missed = self._gap(since), self._snapshot.seq, []
                 text = self._snapshot.as_json()
                 if gap is not None:
                     yield gap.as_json()
                 yield text
-            for envelope in missed:
+            for envelope in [*missed, *letters]:
                 for said in _bridge(last, envelope):
                     yield said.as_json()
-                    last = said.seq
             async for envelope in ring:
                 for said in _bridge(last, envelope):
                     yield said.as_json()
-                    last = said.seq
         finally:
-            self._listeners.discard(ring)
+            del self._listeners[ring]
 
     def _resumes(self, since: tuple[int, int] | None) -> bool:
         oldest = _first(self._history[0]) if self._history else self._next
@@ -82,14 +94,17 @@ def _first(envelope: Envelope) -> int:
     return envelope.event.from_seq if isinstance(envelope.event, Gap) else envelope.seq
 
 
-def _bridge(last: int, envelope: Envelope) -> Iterator[Envelope]:
-    """What to tell a listener that has everything up to `last`: nothing, the event, or first the Gap before it."""
-    if envelope.seq <= last:
+def _bridge(last: dict[str, int], envelope: Envelope) -> Iterator[Envelope]:
+    """What to tell a listener that has everything up to `last`, by audience: nothing, the event, or first the Gap
+    before it. Moves `last` on."""
+    known = last[envelope.audience]
+    if envelope.seq <= known:
         return
+    last[envelope.audience] = envelope.seq
     if isinstance(envelope.event, Gap):
-        gap = Gap(envelope.event.at, last + 1, envelope.seq)
-        yield Envelope(gap, envelope.room, envelope.seq, envelope.epoch, envelope.time)
+        gap = Gap(envelope.event.at, known + 1, envelope.seq)
+        yield Envelope(gap, envelope.room, envelope.seq, envelope.epoch, envelope.time, envelope.audience)
         return
-    if envelope.seq > last + 1:
-        yield envelope.gap_since(last)
+    if envelope.seq > known + 1:
+        yield envelope.gap_since(known)
     yield envelope

@@ -6,17 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
-from worker.events import Envelope
 
 
 class JsonlSink:
     """Every event is on its way to the disk when `send` returns; a line is written whole or not at all.
 
-    `append` false empties an existing file first. Raises ConfigError when the file cannot be opened.
+    `append` false empties an existing file first. With `prompts`, what is said to one person alone is in it as well.
+    Raises ConfigError when the file cannot be opened.
     """
 
-    def __init__(self, path: Path, append: bool = True) -> None:
+    def __init__(self, path: Path, append: bool = True, prompts: bool = False) -> None:
+        self.private = prompts
         self._path = Path(path)
         self.check_options({"path": self._path})
         try:

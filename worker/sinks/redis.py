@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
-from worker.events import Envelope
 from worker.secrets import reveal
 from worker.sinks.snapshot import Snapshot
 
@@ -33,6 +33,9 @@ class RedisSink:
     - `ut:{room}:events`, Stream of about `stream_length` events: field `event`, id `<epoch>-<seq>`, hence none twice.
     - `ut:{room}:state`, hash: `Snapshot.as_hash`.
 
+    With `prompts`, what is said to one person alone goes to a Stream of its own, `ut:{room}:prompts`, and nowhere else:
+    field `event`, id `<epoch>-<count>`.
+
     The keys end `ttl_s` seconds after their last event. While Redis is away `send` tries again until it is cancelled,
     with pauses that grow to `LONGEST_PAUSE_S`; meanwhile the newest `outbox` events wait, and older ones become a Gap.
     A try whose answer was lost may repeat an event on `live`; its `seq` says so.
@@ -50,8 +53,11 @@ class RedisSink:
         stream_length: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000,
         ttl_s: Annotated[float, Field(ge=1, le=1_000_000_000)] = 86_400.0,
         outbox: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000,
+        prompts: bool = False,
     ) -> None:
-        self.waiting = outbox
+        self.waiting, self.private = outbox, prompts
+        self._prompts = 0
+        """Private events so far, of all audiences."""
         self._snapshot = snapshot
         self._stream_length = stream_length
         self._ttl_ms = round(ttl_s * 1000)
@@ -79,9 +85,11 @@ class RedisSink:
 
     async def send(self, envelope: Envelope) -> None:
         failures = 0
+        self._prompts += bool(envelope.audience)
+        write = self._write_private if envelope.audience else self._write
         while True:
             try:
-                results = await self._write(envelope)
+                results = await write(envelope)
                 break
             except (RedisError, OSError) as error:
                 failures += 1
@@ -104,10 +112,24 @@ class RedisSink:
                 maxlen=self._stream_length,
                 approximate=True,
             )
+            commands.delete(state)  # the snapshot forgets people, and a hash alone would not
             commands.hset(state, mapping=fields)
             commands.pexpire(events, self._ttl_ms)
             commands.pexpire(state, self._ttl_ms)
             commands.publish(live, text)
+            return await commands.execute(raise_on_error=False)
+
+    async def _write_private(self, envelope: Envelope) -> list[Any]:
+        prompts = f"ut:{{{envelope.room}}}:prompts"
+        async with self._redis.pipeline(transaction=True) as commands:
+            commands.xadd(
+                prompts,
+                {"event": envelope.as_json()},
+                id=f"{envelope.epoch}-{self._prompts}",
+                maxlen=self._stream_length,
+                approximate=True,
+            )
+            commands.pexpire(prompts, self._ttl_ms)
             return await commands.execute(raise_on_error=False)
 
     def _say(self, error: Exception) -> tuple[str, str]:

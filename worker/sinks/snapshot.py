@@ -1,17 +1,19 @@
 """A room's present state, for whoever arrives late."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from worker.envelope import Envelope
 from worker.events import (
     PREFIX,
     EmotionAbstained,
     EmotionEstimated,
     EmotionUnavailable,
-    Envelope,
     Gap,
+    SpeakerAnalysed,
     SpeakerJoined,
     SpeakerLeft,
     SpeakerMuted,
@@ -22,6 +24,8 @@ from worker.events import (
 )
 
 TYPE = PREFIX + "snapshot.v1"
+LEAVERS = 200
+"""People who left and are still in it, the newest."""
 
 
 class Snapshot:
@@ -38,17 +42,24 @@ class Snapshot:
         self._at = 0.0
         self._time: datetime | None = None
         self._speakers: dict[str, dict[str, Any]] = {}
+        self._left: dict[str, None] = {}
+        """Those of them who left, in the order in which they did."""
 
     def fold(self, envelope: Envelope) -> None:
-        """Take in the next event. A person who left stays, with `present` false, because their talk time counts on."""
+        """Take in the next event. A person who left stays, with `present` false, if they have talk time, which counts
+        on; of these the newest `LEAVERS`."""
         self.seq, self._time = envelope.seq, envelope.time
         event = envelope.event
         self._at = max(self._at, event.at)
         match event:
             case SpeakerJoined():
                 self._speakers[event.speaker] = _arrived(event, self._speakers.get(event.speaker))
+                self._left.pop(event.speaker, None)
             case SpeakerLeft():
                 self._set(event.speaker, present=False, speaking=False, emotion=None)
+                self._leave(event.speaker)
+            case SpeakerAnalysed():
+                self._set(event.speaker, analysed=event.analysed, **({} if event.analysed else {"emotion": None}))
             case SpeakerMuted():
                 self._set(event.speaker, muted=True)
             case SpeakerUnmuted():
@@ -62,12 +73,28 @@ class Snapshot:
             case TalkTime():
                 for speaker, talk in event.speakers.items():
                     self._set(speaker, talk=asdict(talk))
+                self._forget_silent()
+
+    def _leave(self, speaker: str) -> None:
+        if speaker in self._speakers:
+            self._left[speaker] = None
+        if len(self._left) > LEAVERS:
+            self._forget(next(iter(self._left)))
+
+    def _forget_silent(self) -> None:
+        """Whoever left without talk time, once it has been said: it is told later than the last word was spoken."""
+        for speaker in [one for one in self._left if not self._speakers[one]["talk"]["seconds"]]:
+            self._forget(speaker)
+
+    def _forget(self, speaker: str) -> None:
+        del self._left[speaker], self._speakers[speaker]
 
     def _set(self, speaker: str, **fields: Any) -> None:
         if speaker in self._speakers:
             self._speakers[speaker].update(fields)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, speakers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """With these speakers instead of all, if any are given."""
         return {
             "specversion": "1.0",
             "id": f"{self.room}:{self.epoch}:{self.seq}:snapshot",
@@ -77,12 +104,32 @@ class Snapshot:
             "datacontenttype": "application/json",
             "seq": self.seq,
             "epoch": self.epoch,
-            "data": {"room": self.room, "at": self._at, "speakers": self._speakers},
+            "data": {"room": self.room, "at": self._at, "speakers": self._speakers if speakers is None else speakers},
         }
 
-    def as_json(self) -> str:
-        """One line of JSON, with the attributes of an event; `time` is absent before the first event."""
-        return _json(self.as_dict())
+    def as_json(self, largest: int | None = None) -> str:
+        """One line of JSON, with the attributes of an event; `time` is absent before the first event.
+
+        Where it would have more than `largest` bytes it holds less: not those who left, then no emotions, then only
+        those who talked most.
+        """
+        text = ""
+        for speakers in self._ever_less():
+            text = _json(self.as_dict(speakers))
+            if largest is None or len(text.encode()) <= largest:
+                break
+        return text
+
+    def _ever_less(self) -> Iterator[Mapping[str, dict[str, Any]]]:
+        yield self._speakers
+        here = {speaker: fields for speaker, fields in self._speakers.items() if fields["present"]}
+        yield here
+        ranked = sorted(here, key=lambda speaker: here[speaker]["talk"]["seconds"], reverse=True)
+        bare = {speaker: here[speaker] | {"emotion": None} for speaker in ranked}
+        yield bare
+        while ranked:
+            ranked = ranked[: len(ranked) * 9 // 10]
+            yield {speaker: bare[speaker] for speaker in ranked}
 
     def as_hash(self) -> dict[str, str]:
         """The same as flat fields: `room`, `epoch`, `seq`, `at`, and `speaker:{id}` with that speaker as JSON."""

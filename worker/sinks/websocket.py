@@ -7,7 +7,8 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
-from worker.events import Envelope
+from worker.envelope import Envelope
+from worker.prompts import read_answer
 from worker.sinks.feed import Feed
 from worker.sinks.snapshot import Snapshot
 
@@ -22,7 +23,7 @@ class Server(Protocol):
 
     def unmount(self, room: str, verb: str | None = None) -> None: ...
 
-    async def open_socket(self, request: Any) -> tuple[Any, dict[str, Any]]: ...
+    async def open_listener(self, request: Any, room: str, epoch: int) -> tuple[Any, dict[str, Any], str]: ...
 
     async def receive_object(self, socket: Any) -> dict[str, Any] | None: ...
 
@@ -37,8 +38,11 @@ class WebSocketSink:
     """Serves `/v1/rooms/{room}/events`.
 
     The listener's first message is a JSON object: `token` if the server has one, and `since`, `{"epoch": E, "seq": N}`
-    of the last event it has, if it has any. Then it gets what `Feed.subscribe` says, and sends nothing more.
+    of the last event it has, if it has any. Then it gets what `Feed.subscribe` says for the audience of its token, and
+    sends nothing more but answers to its own prompts, which go to `answers` with the audience.
     """
+
+    private = True
 
     def __init__(
         self,
@@ -47,9 +51,11 @@ class WebSocketSink:
         snapshot: Snapshot,
         history: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000,
         waiting: Annotated[int, Field(ge=1, le=10_000_000)] = 1000,
+        answers: Callable[[str, str, str], None] = lambda audience, prompt, answer: None,
     ) -> None:
         self._server = server
-        self._room = room.name
+        self._room, self._epoch = room.name, snapshot.epoch
+        self._answers = answers
         self._feed = Feed(snapshot, history, waiting)
         server.mount(self._room, VERB, self._listen)
 
@@ -61,24 +67,33 @@ class WebSocketSink:
         self._feed.close()
 
     async def _listen(self, request: Any) -> Any:
-        socket, first = await self._server.open_socket(request)
+        socket, first, audience = await self._server.open_listener(request, self._room, self._epoch)
         try:
             since = _since(first)
         except ValueError as error:
             return await self._server.refuse(socket, BAD_MESSAGE, str(error))
-        writing = asyncio.create_task(self._write(socket, since))
+        writing = asyncio.create_task(self._write(socket, since, audience))
         try:
-            while await self._server.receive_object(socket) is not None:
-                pass
+            while (message := await self._server.receive_object(socket)) is not None:
+                if audience and message.get("type") == "coaching":
+                    await self._answer(socket, audience, message)
         finally:
             writing.cancel()
             with suppress(asyncio.CancelledError):
                 await writing
         return socket
 
-    async def _write(self, socket: Any, since: tuple[int, int] | None) -> None:
+    async def _answer(self, socket: Any, audience: str, message: dict[str, Any]) -> None:
         try:
-            async with aclosing(self._feed.subscribe(since)) as messages:
+            prompt, answer = read_answer(message)
+        except ValueError as error:
+            await self._server.refuse(socket, BAD_MESSAGE, str(error))
+        else:
+            self._answers(audience, prompt, answer)
+
+    async def _write(self, socket: Any, since: tuple[int, int] | None, audience: str) -> None:
+        try:
+            async with aclosing(self._feed.subscribe(since, audience)) as messages:
                 async for message in messages:
                     await socket.send_str(message)
         except ConnectionError:

@@ -17,7 +17,8 @@ from worker.audio.ear import Ear
 from worker.audio.windows import Windows
 from worker.batch import Batcher
 from worker.emotion.smoothing import Smoother
-from worker.events import Envelope, Numbering, SpeakerJoined
+from worker.envelope import Envelope, Numbering
+from worker.events import SpeakerJoined
 from worker.privacy.policy import Recorded
 from worker.ring import Ring
 from worker.rooms import RoomItem, Tick

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from worker.config import settle
-from worker.events import Envelope, Event
+from worker.envelope import Envelope
+from worker.events import Event
 from worker.manager import Rooms
 from worker.ops.http import Server
 

@@ -1,0 +1,112 @@
+"""Puts the parts of one room together, from its settings and the models that all rooms share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from worker.audio.windows import Window, Windows
+from worker.batch import Batcher
+from worker.coaching.coach import Coach
+from worker.config import Settings
+from worker.conversation import OBSERVERS
+from worker.emotion import ENGINES, Emotion
+from worker.emotion.drift import DriftWatch
+from worker.emotion.smoothing import Smoother
+from worker.envelope import Numbering
+from worker.events import Event
+from worker.ops.dashboard import Dashboard
+from worker.ops.http import Server
+from worker.privacy.policy import Policy
+from worker.registry import build, construct
+from worker.rooms import Room
+from worker.session import Session
+from worker.sinks import SINKS, Sink
+from worker.sinks.fanout import Fanout
+from worker.sinks.snapshot import Snapshot
+from worker.speaker import Models, Speaker
+from worker.vad import VADS
+from worker.vad.segmenter import Segmenter
+
+
+class SharedModels:
+    """The models, one thread each, that all rooms of a process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        vad = build(VADS, settings.vad, "vad")
+        self.engine = build(ENGINES, settings.emotion, "emotion") if settings.emotion else None
+        self.watch: DriftWatch = construct(DriftWatch, settings.drift, "drift")
+        self._name = str(settings.emotion["kind"]) if settings.emotion else "none"
+        self._vad: Batcher[Any, Any] = Batcher(vad.predict, "vad")
+        self._emotion: Batcher[Any, Any] | None = None
+        if self.engine is not None:
+            self._emotion = Batcher(self.engine.predict, "emotion")
+
+    def of(self, room: str) -> Models:
+        return Models(self._vad, self._emotion, self._name, RoomWatch(self.watch, room))
+
+    def close(self) -> None:
+        self._vad.close()
+        if self._emotion is not None:
+            self._emotion.close()
+
+
+class RoomWatch:
+    """One room's view of the watch: the same pseudonym in two rooms is two people."""
+
+    def __init__(self, watch: DriftWatch, room: str) -> None:
+        self._watch, self._room = watch, room
+
+    def push(self, window: Window, place: int, speaker: str, emotion: Emotion, engine: str) -> Sequence[Event]:
+        return self._watch.push(window, place, f"{self._room}\n{speaker}", emotion, engine)
+
+
+class Worker:
+    """One room with its session and its sinks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: SharedModels,
+        room: Room,
+        policy: Policy,
+        server: Server | None,
+        dashboard: Dashboard | None = None,
+    ) -> None:
+        self._settings = settings
+        epoch = round(room.started.timestamp() * 1000)
+        self._models = models.of(room.name)
+        self.snapshot = Snapshot(room.name, epoch)
+        given = {"room": room, "snapshot": self.snapshot, "server": server}
+        self.sinks: list[Sink] = [
+            build(SINKS, section, f"sinks.{number}", answers=self._answer, **given)
+            for number, section in enumerate(settings.sinks)
+        ]
+        if dashboard is not None:
+            self.sinks.append(dashboard.keep(room.name, epoch))
+        self.fanout = Fanout(self.snapshot, self.sinks)
+        observers: list[Any] = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
+        self.coach: Coach | None = None
+        if settings.coaching is not None:
+            # Comes last: it reads what the others made of the same moment.
+            figures = next(one for one in observers if hasattr(one, "figures"))
+            self.coach = construct(Coach, settings.coaching, "coaching", conversation=figures)
+            observers.append(self.coach)
+        numbering = Numbering(room.name, epoch, room.started)
+        self.session = Session(room, policy, self._make_speaker, observers, numbering, self.fanout)
+
+    def _make_speaker(self, speaker: str) -> Speaker:
+        return Speaker(
+            speaker,
+            self._models,
+            construct(Segmenter, self._settings.segmenter, "segmenter", speaker=speaker),
+            construct(Windows, self._settings.windows, "windows"),
+            construct(Smoother, self._settings.smoothing, "smoothing"),
+        )
+
+    def _answer(self, who: str, prompt: str, answer: str) -> None:
+        self.session.answer(who, prompt, answer)
+
+    async def check(self) -> None:
+        """Ask each sink that can tell whether it will work. Raises ConfigError when the operator must act."""
+        for sink in self.sinks:
+            if (check := getattr(sink, "check", None)) is not None:
+                await check()

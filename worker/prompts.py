@@ -1,0 +1,35 @@
+"""What is said to one person alone: who that is, and what they may answer."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from worker.events import Event, PromptAnswered, Prompted
+
+MANAGERS = "managers"
+"""The audience of those who look after a room; never the name of a speaker."""
+PRIVATE = (Prompted, PromptAnswered)
+"""Events that are told to their addressee alone."""
+ANSWERS = ("dismissed", "snoozed", "not_helpful")
+Audience: TypeAlias = Literal["viewer", "participant", "manager"]
+"""What a listener may be: one who has what everyone has, one of the speakers, or one who looks after the room."""
+LETTERS = 200
+"""Private events that a sink keeps for addressees who come back."""
+
+_LONGEST = 200
+"""Letters in a prompt's name."""
+
+
+def audience_of(event: Event) -> str:
+    """Who alone may have an event: a speaker, or `MANAGERS`; empty for everyone."""
+    return event.to if isinstance(event, PRIVATE) else ""
+
+
+def read_answer(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The prompt that a listener's message of the type `coaching` answers, and how.
+
+    Raises ValueError with a sentence for the listener.
+    """
+    prompt, answer = message.get("prompt"), message.get("answer")
+    if message.get("type") == "coaching" and isinstance(prompt, str) and len(prompt) <= _LONGEST and answer in ANSWERS:
+        return prompt, str(answer)
+    raise ValueError(f'A prompt is answered with its name as "prompt" and an "answer": {", ".join(ANSWERS)}.')
