@@ -55,7 +55,8 @@ function enter(choices, stream, problem) {
   $("banner-detail").textContent = choices.analysed ? strings.banner.on : strings.banner.off;
   press("mute", !heard, heard ? strings.controls.mute : strings.controls.noMicrophone, !heard);
   press("hide", !seen, seen ? strings.controls.hide : strings.controls.noCamera, !seen);
-  if (page.coaching) coach.open(choices.analysed, page.coaching.band);
+  // Over a Janus room's data channel everybody would be told what is for one.
+  if (page.coaching && !page.janus) coach.open(choices.analysed, page.coaching.band);
   $("room").hidden = false;
   $("room").focus();
   room.connect();

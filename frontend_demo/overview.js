@@ -4,6 +4,10 @@ import { LANE, NONE, WIDE, axis, blocks, chart, clock, curve, el, number, path, 
 
 /** More names than this in a sentence are counted instead. */
 const NAMES = 3;
+/** Seconds of a meeting before which nobody is called silent. */
+const EARLY_S = 60;
+/** And more moments than this. */
+const TIMES = 8;
 
 const words = {
   nobody: "Nobody has been heard yet.",
@@ -47,7 +51,8 @@ const words = {
   mixed: (name) => `${name} had no clear tone.`,
   unclear: (share) => ` ${percent(share)} had no clear tone.`,
   unheard: (name) => `${name}: too little was heard.`,
-  shift: { arousal_rise: "sounded livelier for a while", to_negative: "sounded less pleasant for a while" },
+  shift: { arousal_rise: "Sounded livelier for a while", to_negative: "Sounded less pleasant for a while" },
+  shifted: (kind, times) => `${words.shift[kind] ?? kind}: at ${times.slice(0, TIMES).join(", ")}${times.length > TIMES ? ` and ${times.length - TIMES} times more` : ""}.`,
   noPrompts: "No prompts.",
   answers: { dismissed: "dismissed", snoozed: "snoozed", not_helpful: "not helpful", null: "no answer" },
   whole: "Whole meeting",
@@ -114,7 +119,7 @@ function short(record) {
   const { room, speakers = {} } = record.figures ?? {};
   if (!room?.speech_s) return el("p", {}, words.nobody);
   const heard = Object.keys(record.people).filter((id) => record.people[id].analysed);
-  const silent = heard.filter((id) => (speakers[id]?.talk_s ?? 0) === 0 && record.people[id].present);
+  const silent = record.at < EARLY_S ? [] : heard.filter((id) => (speakers[id]?.talk_s ?? 0) === 0 && (record.people[id].present || record.closed !== null));
   const leftOut = Object.keys(record.people).filter((id) => !record.people[id].analysed);
   const longest = Math.max(0, ...Object.values(speakers).map((one) => one.longest_run_s));
   const sentences = [];
@@ -127,7 +132,7 @@ function short(record) {
 }
 
 function named(record, ids) {
-  const names = ids.map((id) => record.people[id].name);
+  const names = [...new Set(ids.map((id) => record.people[id].name))];
   if (names.length > NAMES) return words.short.people(names.length);
   return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
 }
@@ -231,7 +236,7 @@ function voices(record, ids, span) {
       { class: "voice-row" },
       el("p", {}, said),
       lines[0].getAttribute("d") ? el("div", { class: `chart ${hue(record, id)}` }, chart(words.course(name), path("rest", `M0 50H${WIDE}`), ...lines)) : "",
-      ...shifts.map(([at, , kind]) => el("p", { class: "hint" }, `${clock(at)}: ${words.shift[kind] ?? kind}.`)),
+      ...Object.entries(Object.groupBy(shifts, ([, , kind]) => kind)).map(([kind, list]) => el("p", { class: "hint" }, words.shifted(kind, list.map(([at]) => clock(at))))),
     );
   });
   return el("div", { class: "voice-rows" }, ...rows);

@@ -101,12 +101,16 @@ export function attach(source, { feed, since = null, ...on } = {}) {
   if (!source?.url && !source?.addEventListener) throw new TypeError("attach needs an RTCPeerConnection, an RTCDataChannel, or {url, token}.");
   const reader = new Reader(on, since);
   reader.say("connecting");
-  const stop = (source.url ? overSocket : source.createDataChannel ? overJanus : overChannel)(source, reader, feed);
+  const { stop, send } = (source.url ? overSocket : source.createDataChannel ? overJanus : overChannel)(source, reader, feed);
   return {
     /** Of the last event heard, for `since`; null before the first. */
     position: () => reader.position,
     /** How many messages were not passed on: `malformed`, `unknown` (of a later worker), `repeated`. */
     ignored: () => ({ ...reader.ignored }),
+    /** Tells what the person did with a prompt of theirs: `dismissed`, `snoozed` or `not_helpful`. False when it could not be sent. */
+    answer(prompt, answer) {
+      return send?.(JSON.stringify({ type: "coaching", prompt, answer })) ?? false;
+    },
     detach() {
       stop();
       reader.say("detached");
@@ -224,7 +228,7 @@ function fits(value, type) {
   return Object.entries(type).every(([key, one]) => fits(value[key], one));
 }
 
-/** Listens to a data channel; gives what stops it. The page's own listeners are left alone. */
+/** Listens to a data channel; gives what stops it, and what sends. The page's own listeners are left alone. */
 function overChannel(channel, reader) {
   const listening = new AbortController();
   const { signal } = listening;
@@ -232,7 +236,12 @@ function overChannel(channel, reader) {
   else channel.addEventListener("open", () => reader.open(), { signal });
   channel.addEventListener("message", ({ data }) => reader.hear(data), { signal });
   channel.addEventListener("close", () => reader.say("lost", "The data channel was closed."), { signal });
-  return () => listening.abort();
+  return { stop: () => listening.abort(), send: (text) => sent(channel, channel.readyState === "open", text) };
+}
+
+function sent(to, open, text) {
+  if (open) to.send(text);
+  return open;
 }
 
 /** Janus gives no data, and no error, to a subscriber that made no channel of its own before it answered. Channels are labelled with their feed. */
@@ -245,13 +254,15 @@ function overJanus(pc, reader, feed) {
   const arrived = ({ channel }) => {
     if (channel.label !== String(typeof feed === "function" ? feed() : feed)) return;
     stop();
-    stop = overChannel(channel, reader);
+    ({ stop } = overChannel(channel, reader));
   };
   pc.addEventListener("datachannel", arrived);
   pc.createDataChannel("JanusDataChannel");
-  return () => {
-    pc.removeEventListener("datachannel", arrived);
-    stop();
+  return {
+    stop() {
+      pc.removeEventListener("datachannel", arrived);
+      stop();
+    },
   };
 }
 
@@ -299,5 +310,5 @@ function overSocket({ url, token }, reader) {
     };
   }
   connect();
-  return drop;
+  return { stop: drop, send: (text) => socket !== null && sent(socket, socket.readyState === WebSocket.OPEN, text) };
 }

@@ -78,6 +78,12 @@ def test_customers_are_not_coached(pack, rule):
         assert told(pack, rule, SITUATIONS[rule.name], role="customer") == []
 
 
+@pytest.mark.parametrize(("pack", "rule"), [one for one in RULES if one[1].on is None], ids=lambda one: str(one)[:8])
+def test_nobody_is_told_anything_while_they_are_alone(pack, rule):
+    person, room = SITUATIONS[rule.name]
+    assert told(pack, rule, (person, room | {"people": 1})) == []
+
+
 @pytest.mark.parametrize(("pack", "rule"), RULES, ids=ids)
 def test_words_are_calm_and_never_compare_people(pack, rule):
     words = f"{rule.text._template} {rule.reason._template}".lower()

@@ -93,12 +93,12 @@ def test_the_same_as_a_table_with_names(tmp_path, rules):
     ]
     assert "waits: they speak" in text
     assert "You have gone on for" in text
-    assert text.splitlines()[-1] == "2 said, 1 times held back."
+    assert text.splitlines()[-1] == "2 said, 1 held back."
 
 
 def test_the_newest_meeting_of_a_file_counts(tmp_path, rules):
     path = write(tmp_path / "events.jsonl", EVENTS, EVENTS[:3])
-    assert try_out(rules, "--on", path).splitlines() == ["0 said, 0 times held back."]
+    assert try_out(rules, "--on", path).splitlines() == ["0 said, 0 held back."]
 
 
 def test_a_configuration_says_what_is_allowed(tmp_path, rules):

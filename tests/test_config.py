@@ -76,6 +76,11 @@ def test_the_environment_reaches_defaults_lists_and_nested_settings(load):
     assert settings.server == {"token": "12345"}
 
 
+def test_a_token_of_the_control_api_is_seen_where_it_is_needed_and_not_read(load):
+    text = SMALL + "server: {host: 0.0.0.0, token: env:UNSET}\ncontrol: {token: env:UNSET}"
+    assert load(text).control == {"token": "env:UNSET"}
+
+
 def test_with_the_control_api_no_room_is_needed(load):
     for text in ("control: {}", "room:\ncontrol: {allow: ['wss://sfu.test']}"):
         settings = load(text)
@@ -113,6 +118,8 @@ MISTAKES = [
     ("room:\nvad: {kind: silero}", "room is missing"),
     (SMALL + "control: {alow: []}", "control.alow is not a known setting; did you mean 'allow'?"),
     (SMALL + "control: {allow: ['sfu.test']}", "control.allow: 'sfu.test' is no address: write scheme://host:port"),
+    (SMALL + "server: {host: 0.0.0.0, token: env:UNSET}\ncontrol: {}", "control.token is missing: beyond loopback"),
+    (SMALL + "server: {host: 0.0.0.0, token: env:UNSET}\ncontrol: {token: ''}", "control.token is missing"),
     (SMALL + "control: {largest: 0}", "control.largest: Input should be greater"),
     (SMALL + "control: {rooms: {}}", "control.rooms is not a known setting"),
     (SMALL + "control: {templates: {a: {nmae: x}}}", "control.templates.a.kind is missing"),

@@ -139,6 +139,17 @@ async def test_past_meetings_are_read_from_redis_and_what_is_open_here_is_not(re
         await answer(client, "/no such room", status=404)
 
 
+@pytest.mark.parametrize("prompts", [False, True])
+async def test_of_past_meetings_too_prompts_are_shown_only_where_that_is_switched_on(redis_url, prompts):
+    private = [message for message in STORY[:-1] if "audience" in message]
+    write(redis_url, PUBLIC)
+    write(redis_url, private, "prompts")
+    async with asked(redis=redis_url, prompts=prompts) as (client, _):
+        record = await answer(client, "/sales")
+    assert record["prompts"] == (record_of([*PUBLIC, *private])["prompts"] if prompts else [])
+    assert private
+
+
 async def test_what_is_open_here_is_shown_while_redis_is_away():
     async with asked(redis="redis://127.0.0.1:1/0") as (client, dashboard):
         dashboard.keep("sales", EPOCH)

@@ -1,14 +1,16 @@
 """Events to everyone in the room."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.fakes import FakeRoom, brief, folded, run_of
+from tests.fakes import FakeRoom, brief, envelopes, folded, run_of
 from worker.envelope import Numbering
 from worker.errors import RoomError, SinkError
-from worker.events import SpeechStarted, TalkTime
-from worker.sinks.data_channel import DataChannelSink
+from worker.events import ConversationMeasured, EmotionAbstained, SpeakerJoined, SpeakerLeft, SpeechStarted, TalkTime
+from worker.figures import PersonFigures, RoomFigures
+from worker.sinks.data_channel import LARGEST, DataChannelSink
 from worker.sinks.delivery import Outlet
 
 
@@ -69,3 +71,34 @@ async def test_who_fell_behind_is_told_what_is_missing_then_the_present():
             await sink.welcome("ada", behind=True)
             told += [(brief(message), to) for message, to in room.sent]
     assert told == [("gap 2-4", "ada"), ("snapshot 4", "ada"), ("gap 7-9", "ada"), ("snapshot 9", "ada")]
+
+
+async def figures_of(count, gone=0):
+    """What the room is sent of the figures of `count` people who all cut in on each other; of them `gone` have left."""
+    people = [f"p{number}" for number in range(count)]
+    said = [SpeakerJoined(0.0, who, "A name") for who in people]
+    said += [SpeakerLeft(1.0, who) for who in people[count - gone :]]
+    figures = {who: PersonFigures(talk_s=1.5 + 2 * place, talk_share=1 / 3) for place, who in enumerate(people)}
+    matrix = {one: {other: 100 for other in people if other != one} for one in people}
+    said.append(ConversationMeasured(5.0, 300.0, RoomFigures(), figures, {}, matrix, matrix, ()))
+    room, numbered = FakeRoom(), envelopes(*said)
+    await DataChannelSink(room, folded(numbered)).send(numbered[-1])
+    ((text, _),) = room.sent
+    assert len(text.encode()) <= LARGEST
+    return json.loads(text)["data"]
+
+
+async def test_figures_of_many_people_hold_as_much_as_a_browser_takes():
+    for count, gone, told, counted in [(20, 5, 20, 20), (60, 20, 40, 40), (90, 20, 70, 0)]:
+        data = await figures_of(count, gone)
+        assert (len(data["speakers"]), len(data["floor"]), len(data["interrupted_by"])) == (told, counted, counted)
+    few = await figures_of(300)
+    assert 50 < len(few["speakers"]) < 300
+    assert min(int(who[1:]) for who in few["speakers"]) == 300 - len(few["speakers"])
+
+
+async def test_what_no_browser_takes_costs_itself_alone():
+    room, (large, _) = FakeRoom(), envelopes(EmotionAbstained(1.0, "p1", 0.0, "x" * LARGEST, "fake"), TalkTime(2.0, {}))
+    with pytest.raises(SinkError, match="too large"):
+        await DataChannelSink(room, folded([])).send(large)
+    assert room.sent == []

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conversing import converse, joined, last, only, play, utterances
+from worker.bench.coaching import weigh
 from worker.conversation.balance import LEAVERS
 from worker.conversation.dynamics import Dynamics
+from worker.conversation.measure import LEAVERS_TOLD
 from worker.errors import ConfigError
 from worker.events import (
     BackChannel,
@@ -274,24 +276,6 @@ def test_nobody_has_nothing_said_of_them():
     assert dynamics.figures().people == {}
 
 
-def weigh(thing, seen):
-    """Bytes of everything that an object holds."""
-    import sys
-
-    if id(thing) in seen or isinstance(thing, type):
-        return 0
-    seen.add(id(thing))
-    size = sys.getsizeof(thing)
-    if isinstance(thing, dict):
-        return size + sum(weigh(part, seen) for item in thing.items() for part in item)
-    if isinstance(thing, str | bytes | int | float):
-        return size
-    parts = list(thing) if hasattr(thing, "__iter__") else []
-    parts += list(vars(thing).values()) if hasattr(thing, "__dict__") else []
-    slots = [name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ())]
-    return size + sum(weigh(part, seen) for part in [*parts, *(getattr(thing, s) for s in slots if hasattr(thing, s))])
-
-
 def test_people_who_come_and_go_leave_nothing_behind():
     dynamics = Dynamics()
     list(dynamics.push(SpeakerJoined(0.0, "ada", "A name")))
@@ -325,6 +309,10 @@ def test_of_those_who_spoke_and_left_the_newest_are_kept():
         list(dynamics.push(event))
     measured = last(dynamics.close(at + 40))
     assert len(dynamics._sums.balance.people) == LEAVERS + 1
+    assert len(measured.speakers) == LEAVERS_TOLD + 1
+    for one, counts in measured.floor.items():
+        assert {one, *counts} <= set(measured.speakers)
+    assert measured.floor
     assert measured.speakers["ada"].talk_share == near(20 / (20 + 2 * (LEAVERS + 50)))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakes import envelopes
 from worker.envelope import Numbering
-from worker.events import EVENTS, PREFIX, Gap, RoomOpened, SpeechEnded, Talk, TalkTime
+from worker.events import EVENTS, PREFIX, Gap, RoomOpened, SpeechEnded, TalkTime
+from worker.figures import Talk
 
 
 def test_types_are_distinct_and_carry_their_version():

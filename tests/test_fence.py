@@ -23,7 +23,7 @@ OUTSIDE = {
     "packaged": {"errors"},
     "report": {"envelope", "errors", "events", "figures", "packaged", "secrets"},
     "schema": {"events", "figures", "prompts", "sinks"},
-    "ops": {"errors", "events", "prompts", "registry", "report", "secrets"},
+    "ops": {"errors", "events", "packaged", "privacy", "prompts", "registry", "report", "secrets"},
 }
 """What these may import; names that stand neither here nor in STAGES join stages."""
 JOINS = {
@@ -34,6 +34,7 @@ JOINS = {
     "supervisor",
     "config",
     "cli",
+    "policy_cli",
     "bench",
     "rehearsal",
     "__main__",

@@ -201,3 +201,23 @@ def test_a_socket_that_is_silent_is_made_anew_and_one_that_is_refused_is_not_ask
 def test_a_source_that_is_none_is_named(source: str) -> None:
     result = connected(f"try {{ attach({source}, {{}}); }} catch (error) {{ extra = error.message; }}")
     assert result["extra"].startswith("attach needs ")
+
+
+def test_an_answer_to_a_prompt_goes_where_the_prompt_came_from_and_never_to_everyone() -> None:
+    result = connected("""
+      WebSocket.OPEN = 1;
+      const channel = Object.assign(new Channel("undertone"), { sent: [], send(text) { this.sent.push(text); } });
+      const near = attach(channel, heard([]));
+      extra = [near.answer("c1", "snoozed")];
+      channel.is("open");
+      extra.push(near.answer("c1", "snoozed"), ...channel.sent);
+      const far = attach({ url: "http://worker/v1/rooms/r/events", token: "t" }, heard([]));
+      Object.assign(sockets[0], { readyState: 1 }).onopen();
+      extra.push(far.answer("c2", "dismissed"));
+      far.detach();
+      extra.push(far.answer("c2", "dismissed"));
+      extra.push(attach(new Peer(), { feed: 7 }).answer("c3", "dismissed"));
+    """)
+    told = '{"type":"coaching","prompt":"%s","answer":"%s"}'
+    assert result["extra"] == [False, True, told % ("c1", "snoozed"), True, False, False]
+    assert result["sockets"][0]["sent"][1:] == [told % ("c2", "dismissed")]

@@ -124,6 +124,20 @@ async def test_all_rooms_ask_the_same_models():
         assert figures.count("undertone_sound_dropped_seconds_total{") == 5
 
 
+async def test_what_the_coach_and_the_figures_count_is_read_also_of_rooms_that_were_left():
+    async with rooms_of(coaching={"rules": ["sales"]}) as (rooms, server):
+        for name in "ab":
+            await rooms.open(room(name=name))
+        for one in rooms._open.values():
+            one.worker.coach.counts.update(said=2, minute=1)
+            one.worker.figures._ordering.late = 3
+        await rooms.leave(rooms.describe()[0]["id"])
+        figures = server.metrics.text().decode()
+    for name, fate, count in [("prompts", "said", 4), ("prompts", "minute", 2), ("conversation_facts", "late", 6)]:
+        assert f'undertone_{name}_total{{fate="{fate}"}} {count}.0' in figures
+    assert 'undertone_conversation_facts_total{fate="dropped"} 0.0' in figures
+
+
 async def test_a_bug_ends_one_room_with_its_trace():
     async with rooms_of() as (rooms, _):
         with capture_logs() as logs:

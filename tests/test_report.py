@@ -28,6 +28,7 @@ def test_a_report_is_three_files_and_the_page_asks_nobody(tmp_path):
     for word in ("http://", "https://", "<link", " src=", "import ", "url("):
         outside = page.replace("http://www.w3.org/2000/svg", "")
         assert word not in outside
+    assert "export function overview(" in page
 
 
 def test_no_name_ends_the_script_or_becomes_a_formula():
@@ -63,7 +64,12 @@ def test_a_cut_off_last_line_is_passed_over_and_another_file_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"), [(["gone.jsonl"], "gone.jsonl cannot be read"), (["gone.wav"], "gone.wav does not exist"), (["a", "b"], "a does not exist")]
+    ("what", "sentence"),
+    [
+        (["gone.jsonl"], "gone.jsonl cannot be read"),
+        (["gone.wav"], "gone.wav does not exist"),
+        (["a", "b"], "a does not exist"),
+    ],
 )
 def test_what_is_not_there_is_named(what, sentence):
     with pytest.raises(ConfigError, match=sentence):

@@ -18,7 +18,7 @@ async def undertone(*arguments, env=None):
     """(what it printed, what it ended with)"""
 
     def run():
-        return CliRunner(env={"UNDERTONE_TOKEN": ""} | (env or {})).invoke(cli.app, ["rooms", *arguments])
+        return CliRunner(env={"UNDERTONE_CONTROL_TOKEN": ""} | (env or {})).invoke(cli.app, ["rooms", *arguments])
 
     done = await asyncio.to_thread(run)
     return done.output, done.exception
@@ -35,7 +35,7 @@ async def test_a_room_is_joined_listed_and_left(tmp_path):
         assert room in rooms._open
         said, _ = await undertone("list", *here)
         assert said.split()[-5:] == [room, "room-a", "tests.test_control:Scripted", "open", "1"]
-        said, _ = await undertone("list", "--json", "--worker", here[1], env={"UNDERTONE_TOKEN": "hush"})
+        said, _ = await undertone("list", "--json", "--worker", here[1], env={"UNDERTONE_CONTROL_TOKEN": "hush"})
         assert json.loads(said)["rooms"][0]["id"] == room
         said, error = await undertone("join", "--kind", "embedded", "name=hall", "largest:=3", *here)
         assert error is None
@@ -110,6 +110,23 @@ async def test_a_worker_that_is_not_there_or_has_no_api_is_named():
     _, error = await undertone("list", "--worker", f"http://127.0.0.1:{server.port}")
     assert "section control" in str(error)
     await server.stop()
+
+
+@pytest.mark.parametrize("text", ["<title>Something else</title>", "[]", '{"status": "well"}', ""])
+async def test_what_answers_and_is_no_worker_is_named(text):
+    async def other(request):
+        return web.Response(text=text)
+
+    app = web.Application()
+    app.router.add_route("*", "/v1/rooms", other)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    for arguments in (("list",), ("list", "--json"), ("join", "--template", "meeting")):
+        _, error = await undertone(*arguments, "--worker", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        assert isinstance(error, UndertoneError)
+        assert "no control API answers" in str(error)
+    await runner.cleanup()
 
 
 async def test_the_token_is_sent_nowhere_else():

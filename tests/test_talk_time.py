@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.conversation.talk_time import TalkTimes
+from worker.conversation.talk_time import LEAVERS, LEAVERS_TOLD, TalkTimes
 from worker.errors import ConfigError
-from worker.events import SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted, Talk
+from worker.events import SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted
+from worker.figures import Talk
 
 
 def joined(*speakers, at=0.0, **options):
@@ -92,6 +93,26 @@ def test_who_leaves_and_comes_back_keeps_their_time():
     list(times.push(SpeakerJoined(2.0, "ada", "A name", generation=2)))
     says(times, "ada", 2.0, 2.5)
     assert times.tick(3.0)[-1].speakers["ada"].seconds == 1.5
+
+
+def test_of_those_who_left_only_some_are_told_of_and_a_bounded_number_is_kept():
+    """Each says a little more than the one before, and leaves; the first one stays."""
+    times, count = joined("ada"), LEAVERS + 50
+    for number in range(count):
+        at, who = 10.0 * number, f"p{number}"
+        list(times.push(SpeakerJoined(at, who, "A name")))
+        says(times, who, at + 1, at + 3 + number / 100)
+        list(times.push(SpeakerLeft(at + 9, who)))
+        said = times.tick(at + 9.0)[-1].speakers
+    newest = {f"p{number}" for number in range(count)[-LEAVERS_TOLD:]}
+    assert set(said) == {"ada"} | newest
+    everyone = sum(2 + number / 100 for number in range(count))
+    assert said[who].share == pytest.approx((2 + (count - 1) / 100) / everyone, abs=1e-4)
+    (final,) = times.close(at + 10)
+    assert len(final.speakers) == LEAVERS + 1
+    assert max(len(kept) for kept in (times._past, times._said, times._left)) == LEAVERS + 1
+    assert not times._open
+    assert not times._ended
 
 
 def test_who_is_not_analysed_is_left_out():

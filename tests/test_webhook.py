@@ -1,5 +1,6 @@
 """Events posted to a real server, judged by the verifier of Standard Webhooks."""
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,9 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
+from tenacity import stop_never
 
-from tests.fakes import envelopes
+from tests.fakes import envelopes, run_of
 from tests.support import free_port
 from worker.errors import ConfigError, SinkError
 from worker.events import Prompted, RoomOpened, SpeakerJoined, SpeechStarted, TalkTime
@@ -142,6 +144,38 @@ async def test_what_was_lost_is_kept_in_a_file_and_told_as_a_gap(tmp_path):
     assert (letter["event"], letter["reason"]) == (OPENED.as_dict(), "it answers 400")
     assert path.stat().st_mode & 0o777 == 0o600
     assert "hidden" not in str(logs)
+
+
+async def test_whatever_is_lost_while_nobody_is_there_is_in_the_file(tmp_path):
+    """The first is tried; of the next not even the gap is taken; then too many wait, and at last the room closes."""
+    path, said = tmp_path / "dead.jsonl", run_of(8)
+    sink = WebhookSink(f"http://127.0.0.1:{free_port()}/", SECRET, pause_s=0.001, attempts=1, dead_letters=path)
+    outlet = Outlet(sink, size=3)
+    with capture_logs():
+        for envelope in said[:2]:
+            outlet.put(envelope)
+        await outlet.caught_up()
+        sink._retrying = sink._retrying.copy(stop=stop_never)
+        outlet.put(said[2])
+        async with asyncio.timeout(5):
+            while not outlet._in_hand:
+                await asyncio.sleep(0.01)
+        for envelope in said[3:]:
+            outlet.put(envelope)
+        left = await outlet.close(0.1)
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(letter["event"]["seq"], letter["reason"][-12:]) for letter in letters] == [
+        (1, "last attempt"), (2, "rs were lost"), (4, "vents waited"), (5, "vents waited"),
+        (3, "it was taken"), (6, "it was taken"), (7, "it was taken"), (8, "it was taken"),
+    ]  # fmt: skip
+    assert left == 4
+
+
+def test_what_is_not_wanted_is_no_loss(tmp_path):
+    sink = WebhookSink("https://h/", SECRET, dead_letters=tmp_path / "dead.jsonl")
+    for envelope in (TALK, STARTED.gap_since(2)):
+        sink.keep(envelope, "lost")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_the_file_of_lost_events_is_bounded(tmp_path, monkeypatch):

@@ -1,12 +1,13 @@
 """Puts the parts of one room together, from its settings and the models that all rooms share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from worker import __version__
 from worker.audio.windows import Window, Windows
 from worker.batch import Batcher
 from worker.coaching.coach import Coach
-from worker.config import Settings
+from worker.config import Settings, option_model
 from worker.conversation import OBSERVERS
 from worker.emotion import ENGINES, Emotion
 from worker.emotion.drift import DriftWatch
@@ -31,6 +32,7 @@ class SharedModels:
     """The models, one thread each, that all rooms of a process share."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         vad = build(VADS, settings.vad, "vad")
         self.engine = build(ENGINES, settings.emotion, "emotion") if settings.emotion else None
         self.watch: DriftWatch = construct(DriftWatch, settings.drift, "drift")
@@ -43,10 +45,30 @@ class SharedModels:
     def of(self, room: str) -> Models:
         return Models(self._vad, self._emotion, self._name, RoomWatch(self.watch, room))
 
+    def describe(self) -> list[dict[str, Any]]:
+        """What runs, with everything that decides when something is said; of the models alone, nothing of voices."""
+        about: Mapping[str, Any] = getattr(self.engine, "about", {})
+        segmenter, smoothing = (
+            option_model(name).model_validate(section).model_dump()
+            for name, section in (("segmenter", self._settings.segmenter), ("smoothing", self._settings.smoothing))
+        )
+        models = [{"part": "vad", "name": self._settings.vad["kind"], "thresholds": segmenter}]
+        if self.engine is not None:
+            speech = {"speech": about["speech"]["threshold"]} if "speech" in about else {}
+            given = {"temperature": about["temperature"]} if "temperature" in about else {}
+            thresholds = _numbers(smoothing) | given | speech
+            models.append({"part": "emotion", "name": self._name, "thresholds": thresholds})
+            models[-1] |= {"sha256": about["sha256"]} if "sha256" in about else {}
+        return [one | {"version": __version__} for one in models]
+
     def close(self) -> None:
         self._vad.close()
         if self._emotion is not None:
             self._emotion.close()
+
+
+def _numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if isinstance(value, int | float)}
 
 
 class RoomWatch:
@@ -85,10 +107,11 @@ class Worker:
         self.fanout = Fanout(self.snapshot, self.sinks)
         observers: list[Any] = [build(OBSERVERS, s, f"conversation.{n}") for n, s in enumerate(settings.conversation)]
         self.coach: Coach | None = None
+        self.figures = next((one for one in observers if hasattr(one, "figures")), None)
+        """The observer that has the figures of the conversation."""
         if settings.coaching is not None:
             # Comes last: it reads what the others made of the same moment.
-            figures = next(one for one in observers if hasattr(one, "figures"))
-            self.coach = construct(Coach, settings.coaching, "coaching", conversation=figures)
+            self.coach = construct(Coach, settings.coaching, "coaching", conversation=self.figures)
             observers.append(self.coach)
         numbering = Numbering(room.name, epoch, room.started)
         self.session = Session(room, policy, self._make_speaker, observers, numbering, self.fanout)

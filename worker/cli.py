@@ -18,7 +18,9 @@ from rich.table import Table
 from worker import __version__
 from worker.errors import ConfigError, UndertoneError
 from worker.lab.cli import app as lab_app
+from worker.ops.audit_cli import app as audit_app
 from worker.ops.rooms_cli import app as rooms_app
+from worker.policy_cli import app as policy_app
 from worker.rehearsal.cli import app as coaching_app
 
 app = typer.Typer(
@@ -29,9 +31,11 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check a configuration, or print what one may hold.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(policy_app, name="policy")
 app.add_typer(rooms_app, name="rooms")
 app.add_typer(lab_app, name="lab")
 app.add_typer(coaching_app, name="coaching")
+app.add_typer(audit_app, name="audit")
 
 
 class Sfu(StrEnum):

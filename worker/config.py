@@ -19,7 +19,9 @@ from worker.vad import VADS
 
 ENVIRONMENT = "UNDERTONE__"
 
-GIVEN = frozenset({"room", "rooms", "server", "policy", "snapshot", "speaker", "progress", "answers", "conversation"})
+GIVEN = frozenset(
+    {"room", "rooms", "server", "policy", "snapshot", "speaker", "progress", "answers", "conversation", "today"}
+)
 """Constructor parameters that the worker fills in itself; they are no options."""
 
 TABLES: dict[str, Mapping[str, str]] = {
@@ -32,6 +34,7 @@ TABLES: dict[str, Mapping[str, str]] = {
 """Sections that choose an implementation with `kind`."""
 
 FIXED = {
+    "policy": "worker.privacy.law:Law",
     "segmenter": "worker.vad.segmenter:Segmenter",
     "windows": "worker.audio.windows:Windows",
     "smoothing": "worker.emotion.smoothing:Smoother",
@@ -40,6 +43,7 @@ FIXED = {
     "control": "worker.ops.control:Control",
     "coaching": "worker.coaching.coach:Coach",
     "dashboard": "worker.ops.dashboard:Dashboard",
+    "audit": "worker.ops.audit:Audit",
 }
 """Sections with one implementation."""
 
@@ -70,6 +74,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     room: Section | None = Field(None, repr=False)
+    policy: Section = Field({}, repr=False)
     vad: Section = Field({"kind": "silero"}, repr=False)
     segmenter: Section = Field({}, repr=False)
     windows: Section = Field({}, repr=False)
@@ -82,6 +87,7 @@ class Settings(BaseModel):
     server: Section = Field({}, repr=False)
     control: Section | None = Field(None, repr=False)
     dashboard: Section | None = Field(None, repr=False)
+    audit: Section | None = Field(None, repr=False)
     logs: Logs = Logs()
     drain_s: float = Field(10.0, ge=0, le=86_400)
     """Longest time from the wish to stop until the process has ended."""
@@ -137,6 +143,8 @@ def _check_together(settled: Mapping[str, Any]) -> None:
         if settled["room"] is None:
             raise ConfigError("room is missing; without one there must be a section control, that opens rooms.")
         return
+    server = construct(load({}, FIXED["server"]), _unread(settled["server"]), "server")
+    load({}, FIXED["control"]).check_place(server, control.get("token"))
     for name, template in control.get("templates", {}).items():
         _check_template(template, f"control.templates.{name}")
     for number, sink in enumerate(settled["sinks"]):
@@ -179,14 +187,17 @@ def _section(name: str, section: Section, where: str) -> Section:
     checked = check(model, fields, where)
     cls = load(TABLES.get(name, FIXED), kind or name)
     if (kind or name) in PURE:
-        unread = {secret: UNREAD for secret in ("token", "signing_key") if fields.get(secret)}
-        construct(cls, fields | unread, where, speaker="")
+        construct(cls, _unread(fields), where, speaker="")
     elif (check_options := getattr(cls, "check_options", None)) is not None:
         try:
             check_options(dict(checked))
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
     return ({"kind": kind} if kind else {}) | {key: getattr(checked, key) for key in fields}
+
+
+def _unread(fields: Section) -> Section:
+    return fields | {secret: UNREAD for secret in ("token", "signing_key") if fields.get(secret)}
 
 
 def _defaults() -> dict[str, Any]:

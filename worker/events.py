@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
-from worker.figures import PersonFigures, RoomFigures, SideFigures
+from worker.figures import PersonFigures, RoomFigures, SideFigures, Talk
 
 PREFIX = "io.undertone."
 
@@ -158,17 +158,8 @@ class EmotionDrifted:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
-    """One speaker's part of the talking."""
-
-    seconds: Annotated[float, Field(ge=0)]
-    share: Unit
-    """Of all speakers' seconds together; 0 while nobody has spoken."""
-
-
-@dataclass(frozen=True, slots=True)
 class TalkTime:
-    """How long everyone has spoken since the room opened; said once a second, and when the room closes."""
+    """How long all who are here have spoken, and the leavers who talked most; once a second, and at the end."""
 
     type: ClassVar[str] = "talk_time.v1"
     at: Seconds

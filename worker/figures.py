@@ -12,6 +12,15 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """One speaker's part of the talking."""
+
+    seconds: Duration
+    share: Share
+    """Of all speakers' seconds together; 0 while nobody has spoken."""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonFigures:
     """One person. `recent_` means the rolling window, all else the whole call; None, until there is enough to say."""
 

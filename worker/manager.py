@@ -14,6 +14,7 @@ import structlog
 from worker.assembly import SharedModels, Worker
 from worker.config import Settings, option_model, settle_room
 from worker.errors import ConfigError, RoomError
+from worker.ops.audit import Audit
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.ops.metrics import GAUGES, Metrics
@@ -23,7 +24,6 @@ from worker.registry import build, load, split
 from worker.rooms import ROOMS, Room
 from worker.rooms.rejoining import COUNTERS, Rejoining
 from worker.session import Session
-from worker.sinks.fanout import Fanout
 
 REMEMBERED = 100
 """Rooms that have ended and are still told of."""
@@ -40,6 +40,8 @@ class OpenRoom:
         self.stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
+        self.agreed: set[str] = set()
+        """Whose last answer was yes."""
         self._ended = False
 
     async def live(self, drain_s: float) -> None:
@@ -101,16 +103,21 @@ class OpenRoom:
 class Rooms:
     """All rooms of this process, and of those that ended the newest."""
 
-    def __init__(self, settings: Settings, server: Server, dashboard: Dashboard | None = None) -> None:
-        self._settings, self._server, self._dashboard = settings, server, dashboard
+    def __init__(
+        self, settings: Settings, server: Server, dashboard: Dashboard | None = None, audit: Audit | None = None
+    ) -> None:
+        self._settings, self._server, self._dashboard, self._audit = settings, server, dashboard, audit
         self._drain_s = settings.drain_s / 3
         self._models = SharedModels(settings)
         self._open: dict[str, OpenRoom] = {}
         self._past: dict[str, dict[str, Any]] = {}
-        self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *OF_SINKS)}
+        self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *OF_WORKERS)}
         """What was counted in rooms that have ended."""
         self._withdrawals = Withdrawals()
         self._closing = False
+        if audit is not None:
+            for model in self._models.describe():
+                audit.note("model.loaded", **model)
         self._show(server.metrics)
         server.tell_pages(self._about)
 
@@ -172,9 +179,26 @@ class Rooms:
         if _is_recording(cls):
             return Recorded()
         if not _is_elsewhere(cls):
-            return Consent()
+            policy = Consent((), lambda speaker, agreed: self._note(policy, speaker, agreed))
+            return policy
         place = f"{settled.get('url')} {settled.get('room')}" if "url" in settled else str(settled.get("name"))
-        return Consent(self._withdrawals.at(place), partial(self._decided, place))
+
+        def decided(speaker: str, agreed: bool) -> None:
+            self._note(policy, speaker, agreed)
+            self._decided(place, speaker, agreed)
+
+        policy = Consent(self._withdrawals.at(place), decided, lambda speaker: self._note(policy, speaker, None))
+        return policy
+
+    def _note(self, policy: Policy, speaker: str, agreed: bool | None) -> None:
+        """Into the audit log. A no is a withdrawal where the answer before was a yes; None for a yes that lapsed."""
+        one = next((one for one in self._open.values() if one.policy is policy), None)
+        if one is None or self._audit is None:
+            return
+        kind = "granted" if agreed else "withdrawn" if speaker in one.agreed else "denied"
+        (one.agreed.add if agreed else one.agreed.discard)(speaker)
+        facts = {"by": "replaced"} if agreed is None else {}
+        self._audit.note(f"consent.{kind}", one.room.name, speaker, one.worker.snapshot.epoch, **facts)
 
     def _decided(self, place: str, speaker: str, agreed: bool) -> None:
         before = self._withdrawals.forgotten
@@ -288,15 +312,17 @@ class Rooms:
         return {one.room.name: getattr(one.worker.session, name) for one in self._open.values()}
 
 
-OF_SINKS: Mapping[str, Callable[[Fanout], Mapping[str, float]]] = {
-    "undertone_events_delivered": lambda fanout: fanout.delivered,
-    "undertone_events_lost": lambda fanout: fanout.lost,
+OF_WORKERS: Mapping[str, Callable[[Worker], Mapping[str, float]]] = {
+    "undertone_events_delivered": lambda worker: worker.fanout.delivered,
+    "undertone_events_lost": lambda worker: worker.fanout.lost,
+    "undertone_conversation_facts": lambda worker: getattr(worker.figures, "counts", {}),
+    "undertone_prompts": lambda worker: worker.coach.counts if worker.coach is not None else {},
 }
 
 
 def _counted(one: OpenRoom, name: str) -> Mapping[str, Any]:
-    if name in OF_SINKS:
-        return OF_SINKS[name](one.worker.fanout)
+    if name in OF_WORKERS:
+        return OF_WORKERS[name](one.worker)
     counts: Callable[[str], Mapping[str, int]] | None = getattr(one.room, "counts", None)
     return counts(name) if counts is not None else {}
 

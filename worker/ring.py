@@ -35,6 +35,10 @@ class Ring(Generic[T]):
         self._changed.set()
         return oldest
 
+    def waiting(self) -> list[T]:
+        """A copy of what is held, the oldest first."""
+        return list(self._items)
+
     def clear(self) -> None:
         """Forget what waits, uncounted: nobody wants it any more."""
         self._items.clear()

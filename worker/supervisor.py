@@ -10,6 +10,7 @@ import structlog
 from worker.assembly import SharedModels, Worker
 from worker.config import Settings
 from worker.manager import Rooms, until_either, until_told
+from worker.ops.audit import Audit, Noted
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.privacy.policy import Recorded
@@ -66,14 +67,16 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
     """
     with stop_signals() as stop:
         server: Server = construct(Server, settings.server, "server")
+        audit: Audit | None = construct(Audit, settings.audit, "audit") if settings.audit is not None else None
+        doors = Noted(server, audit) if audit is not None else server
         dashboard: Dashboard | None = None
         if settings.dashboard is not None:
-            dashboard = construct(Dashboard, settings.dashboard, "dashboard", server=server)
-        rooms = Rooms(settings, server, dashboard)
+            dashboard = construct(Dashboard, settings.dashboard, "dashboard", server=doors)
+        rooms = Rooms(settings, server, dashboard, audit)
         try:
             if settings.control is not None:
                 construct(
-                    load({}, "worker.ops.control:Control"), settings.control, "control", server=server, rooms=rooms
+                    load({}, "worker.ops.control:Control"), settings.control, "control", server=doors, rooms=rooms
                 )
             first = await rooms.prepare(settings.room) if settings.room is not None else None
             await server.start()
@@ -90,5 +93,7 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
         finally:
             await rooms.close()
             await server.stop()
+            if audit is not None:
+                await audit.close()
     if first is not None and first.failure is not None and settings.control is None:
         raise first.failure

@@ -103,7 +103,7 @@ async def test_the_hosts_server_says_who_agreed_and_which_feed_is_undertones(tmp
     port = free_port()
     monkeypatch.setattr("tests.browser.test_room.free_port", lambda: port)
     monkeypatch.setenv("UNDERTONE_URL", f"http://localhost:{port}")
-    monkeypatch.setenv("UNDERTONE_TOKEN", "a-token-for-tests")
+    monkeypatch.setenv("UNDERTONE_CONTROL_TOKEN", "a-token-for-tests")
     sections = yaml.safe_load(block("yaml"))
     sections["server"] = {"port": port, "token": "a-token-for-tests"}
     sections["sinks"].append({"kind": "jsonl", "path": str(tmp_path / "events.jsonl")})

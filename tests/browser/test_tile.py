@@ -12,6 +12,7 @@ ADDRESS = "http://page.test/"
 
 APP = """
 import { writeTexts } from "./page.js";
+import { Coach } from "./coach.js";
 import { strings } from "./strings.js";
 import { Tile } from "./tile.js";
 
@@ -19,6 +20,8 @@ writeTexts();
 document.querySelector("#entrance").hidden = true;
 document.querySelector("#room").hidden = false;
 document.querySelector("#banner-detail").textContent = strings.banner.on;
+window.answers = [];
+window.coach = new Coach((...answer) => answers.push(answer));
 window.show = (people) => {
   document.querySelector("#tiles").replaceChildren();
   for (const [n, person] of people.entries()) {
@@ -104,6 +107,75 @@ async def test_each_state_has_its_words_and_none_moves_the_page(width):
         seen = [tile for person in WORDS.values() for tile in await show(page, person)]
     assert [tile["mood"] for tile in seen] == list(WORDS)
     assert len({tile["height"] for tile in seen}) == 1, [(tile["mood"], tile["height"]) for tile in seen]
+
+
+@pytest.mark.parametrize("width", [1200, 320])
+async def test_a_cue_has_words_and_moves_nothing(width):
+    quiet = heard(label="neutral")
+    cut, long = ({**quiet, **how} for how in ({"cutOff": {"at": 55, "by": "p1"}}, {"figures": {"run_s": 95}}))
+    async with chromium() as browser:
+        page = await opened(browser, width)
+        heights, cues = set(), []
+        for person in (quiet, cut, long):
+            heights |= {tile["height"] for tile in await show(page, person)}
+            cues.append(await page.text_content(".tile .cue"))
+    assert cues == ["", "Was cut off", "Has gone on for 1 min 35 s"]
+    assert len(heights) == 1
+
+
+PROMPT = {"prompt": "c1", "to": "p0", "severity": "hint", "text": "Pause.", "reason": "You have gone on for 95 s."}
+
+
+@pytest.mark.parametrize("width", [1200, 320])
+async def test_a_prompt_comes_is_answered_and_moves_nothing(width):
+    said = {"type": "io.undertone.coaching.prompted.v1", "data": PROMPT}
+    for_managers = {"type": said["type"], "data": PROMPT | {"to": "managers", "text": "Invite Sam."}}
+    async with chromium() as browser:
+        page = await opened(browser, width)
+        await page.evaluate("coach.open(true, [0.4, 0.6])")
+        height = await page.eval_on_selector("#coach", "coach => coach.offsetHeight")
+        assert not await page.is_visible("#answers")
+        await page.evaluate(
+            "([mine, other]) => [other, mine, other].map((one) => coach.hear(one))", [said, for_managers]
+        )
+        assert await page.text_content("#prompt-text") == "Pause."
+        assert await page.text_content("#prompt-why") == "Why: You have gone on for 95 s."
+        assert await page.eval_on_selector("#coach", "coach => coach.offsetHeight") == height
+        await page.focus("#answers button")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("answers") == [["c1", "snoozed"]]
+        assert await page.text_content("#prompt-text") == "Snoozed for 10 minutes."
+        assert not await page.is_visible("#answers")
+        assert await page.evaluate("document.activeElement.id") == "room"
+        assert await page.eval_on_selector("#coach", "coach => coach.offsetHeight") == height
+
+
+@pytest.mark.parametrize(
+    ("figures", "share", "pace", "run"),
+    [
+        (None, "not enough talk yet", "getting to know your pace", "not speaking"),
+        (
+            {"recent_talk_share": 0.62, "pace_change": 0.21, "run_s": 95},
+            "62 %; usual for this kind of call: 40–60 %",
+            "21 % faster than your usual",
+            "1 min 35 s",
+        ),
+        (
+            {"recent_talk_share": 0, "pace_change": -0.05, "run_s": 0},
+            "0 %; usual for this kind of call: 40–60 %",
+            "about your usual",
+            "not speaking",
+        ),
+    ],
+)
+async def test_the_sidebar_says_how_one_takes_part(figures, share, pace, run):
+    async with chromium() as browser:
+        page = await opened(browser)
+        await page.evaluate("coach.open(true, [0.4, 0.6])")
+        await page.evaluate("(figures) => coach.update(figures)", figures)
+        said = [await page.text_content(f"#my-{what}") for what in ("share", "pace", "run")]
+    assert said == [share, pace, run]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

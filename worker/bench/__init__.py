@@ -7,4 +7,6 @@ BENCHES = {
     "forward": "worker.bench.forward:run",
     "janus": "worker.bench.janus:run",
     "dashboard": "worker.bench.dashboard:run",
+    "coaching": "worker.bench.coaching:run",
+    "audit": "worker.bench.audit:run",
 }

@@ -34,12 +34,11 @@ from worker.events import (
     SpeechEnded,
     SpeechMeasured,
     SpeechStarted,
-    Talk,
     TalkTime,
     TurnEnded,
     TurnStarted,
 )
-from worker.figures import PersonFigures, RoomFigures
+from worker.figures import PersonFigures, RoomFigures, Talk
 from worker.ops.http import Server
 
 ROOM = "long"
@@ -293,6 +292,11 @@ class _Told:
         }
         pairs = {one: dict.fromkeys(PEOPLE[place + 1 : place + 4], 2) for place, one in enumerate(PEOPLE)}
         room = RoomFigures(
-            people=len(PEOPLE), heard_s=self._at, speech_s=whole, silence_share=0.1, floor_changes_per_min=7.2
+            people=len(PEOPLE),
+            heard_s=self._at,
+            speech_s=whole,
+            silence_share=0.1,
+            floor_changes_per_min=7.2,
+            interruptions=self._at // 76,
         )
         return ConversationMeasured(self._at, 300.0, room, people, {}, pairs, pairs, ())

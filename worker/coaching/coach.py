@@ -16,8 +16,9 @@ from worker.events import Event, PromptAnswered, Prompted
 from worker.figures import Figures
 from worker.prompts import MANAGERS
 
-EVERY_S = 0.45
-"""Between two looks at the figures: two in a row that agree, and the ticks between them, stay within a second."""
+EVERY_S = 0.35
+"""Between two looks at the figures: two in a row that agree, the ticks between them, and how far a live room's clock
+stays behind, are within a second."""
 FORGET_S = 60.0
 SEVERITIES = ("strong", "hint", "info")
 """In the order in which they are said."""
@@ -44,11 +45,12 @@ class Coach:
     """An observer whose prompts are for one person each, or for the managers, and for nobody else.
 
     `rules` are packs that come with the worker, or files. A condition that looks at figures must hold in two looks in
-    a row, about half a second apart, or for the rule's own `hold_s`. Then `Hygiene` decides whether it is said. While
-    it does not allow it, or while the addressee speaks, it waits, but for no more than `expires_s` after it was last
-    true. `managers` and `emotion` are what the operator allows: without them rules for managers, and rules that need
-    to know how a voice sounds, are left out. `band` is the share of the talk that is usual in this kind of call; pages
-    show it beside a person's own. Raises ConfigError for rules with a mistake in them.
+    a row, `EVERY_S` apart, or for the rule's own `hold_s`. Then `Hygiene` decides whether it is said. While it does
+    not allow it, what is still true waits, and so does an event for `expires_s`. While the addressee speaks it waits,
+    but for no more than `expires_s` after it was last true. `managers` and `emotion` are what the operator allows:
+    without them rules for managers, and rules that need to know how a voice sounds, are left out. `band` is the share
+    of the talk that is usual in this kind of call; pages show it beside a person's own. Raises ConfigError for rules
+    with a mistake in them.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class Coach:
         self.band, self.snooze_s = band, snooze_s
         self._hygiene = Hygiene(per_minute, per_hour, rule_cooldown_s, snooze_s)
         self._wait, self._expires_s = wait_while_speaking, expires_s
-        self._next = self._forget_at = 0.0
+        self._next = self._looked = self._forget_at = 0.0
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
@@ -95,7 +97,7 @@ class Coach:
 
     def tick(self, at: float) -> Iterable[Event]:
         if at >= self._next:
-            self._next = at + EVERY_S
+            self._next, self._looked = at + EVERY_S, at
             self._triggers.look(self._conversation.figures(), at, lambda due: self._hygiene_of(due, at) is None)
         if at >= self._forget_at:
             self._forget_at = at + FORGET_S
@@ -118,11 +120,13 @@ class Coach:
         told: set[str] = set()
         waiting = self._triggers.due.values()
         for due in sorted(waiting, key=lambda due: (SEVERITIES.index(due.rule.severity), due.since)):
-            if at - due.true_at > self._expires_s:
+            capped = self._hygiene_of(due, at)
+            past = capped is not None and due.event is None and due.true_at < self._looked
+            if past or at - due.true_at > self._expires_s:
                 self._note(due, "expired", at)
                 del self._triggers.due[due.rule.name, due.to, due.me]
             elif due.to not in told:
-                reason = self._hygiene_of(due, at) or self._speaking(due)
+                reason = capped or self._speaking(due)
                 if reason is None:
                     told.add(due.to)
                     yield self._prompt(due, at)

@@ -44,6 +44,11 @@ class Dynamics:
         """How many `every_s` had passed at the last ConversationMeasured, or when the first person came."""
         self._figures: Figures | None = None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Facts that were `late`, known after their moment was settled, and those `dropped` as too many waited."""
+        return {"late": self._ordering.late, "dropped": self._ordering.dropped}
+
     def push(self, event: Event) -> Iterable[Event]:
         if isinstance(event, Ordered):
             self._ordering.push(event)

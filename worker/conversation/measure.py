@@ -1,6 +1,6 @@
 """The figures of a conversation at one moment; docs/metrics.md defines each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.conversation.balance import LEAST_HERE_S, Person, Shares, share
@@ -36,8 +36,8 @@ def measure(sums: Sums, silent_after_s: float, going: Going, leavers: bool) -> F
         _room(sums, shares, going),
         {speaker: _person(sums, shares, going, speaker, person) for speaker, person in told.items()},
         shares.sides,
-        {speaker: dict(counts) for speaker, counts in sums.tallies.interrupted_by.items() if counts},
-        {speaker: dict(counts) for speaker, counts in sums.tallies.floor.items() if counts},
+        _among(told, sums.tallies.interrupted_by),
+        _among(told, sums.tallies.floor),
         sums.balance.silent(now, silent_after_s),
     )
 
@@ -68,6 +68,12 @@ def _told(sums: Sums, leavers: bool) -> dict[str, Person]:
     gone = sorted((name for name, one in people.items() if not one.here), key=lambda name: -people[name].past_s)
     left_out = set(gone[LEAVERS_TOLD:] if leavers else gone)
     return {speaker: person for speaker, person in sorted(people.items()) if speaker not in left_out}
+
+
+def _among(told: Collection[str], matrix: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The counts of those who are told of with each other."""
+    rows = ((one, {other: n for other, n in counts.items() if other in told}) for one, counts in matrix.items())
+    return {one: row for one, row in rows if row and one in told}
 
 
 def _room(sums: Sums, shares: Shares, going: Going) -> RoomFigures:

@@ -3,11 +3,18 @@
 from collections.abc import Iterable
 
 from worker.errors import ConfigError
-from worker.events import Event, SpeakerJoined, SpeechEnded, SpeechStarted, Talk, TalkTime
+from worker.events import Event, SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted, TalkTime
+from worker.figures import Talk
+
+LEAVERS, LEAVERS_TOLD = 200, 20
+"""Of those who left the newest are kept, and every time those of them who talked most are told of."""
 
 
 class TalkTimes:
     """Seconds per speaker; where speech overlaps each speaker's counts. Those who leave keep what they have.
+
+    Of these the `LEAVERS_TOLD` who talked most are told of, and the newest `LEAVERS` at the end; of the others only the
+    sum of their seconds is kept, so that shares stay right.
 
     Speakers who are not analysed are left out, until they agree: nothing is known about them, and 0 would be a claim.
     An utterance that goes on counts up to `settle_s` before now: by default its end is known at most 1.0 s after the
@@ -25,6 +32,9 @@ class TalkTimes:
         self._ended: list[SpeechEnded] = []
         self._open: dict[str, float] = {}
         self._ticks: int | None = None
+        self._left: dict[str, None] = {}
+        """Who left, in the order in which they did."""
+        self._forgotten_s = 0.0
 
     def push(self, event: Event) -> Iterable[Event]:
         match event:
@@ -36,10 +46,13 @@ class TalkTimes:
             case SpeechEnded() if event.speaker in self._past:
                 self._open.pop(event.speaker, None)
                 self._ended.append(event)
+            case SpeakerLeft() if event.speaker in self._past:
+                self._left[event.speaker] = None
         return ()
 
     def _count(self, event: SpeakerJoined | SpeechStarted) -> None:
         self._past.setdefault(event.speaker, 0.0)
+        self._left.pop(event.speaker, None)
         if self._ticks is None:
             self._ticks = self._reached(event.at)
 
@@ -52,12 +65,12 @@ class TalkTimes:
 
     def close(self, at: float) -> Iterable[Event]:
         """The rest of the last, unfinished second."""
-        return [self._talk_time(at)] if self._ticks is not None else []
+        return [self._talk_time(at, LEAVERS)] if self._ticks is not None else []
 
     def _reached(self, at: float) -> int:
         return int(at / self._every_s + 1e-9)
 
-    def _talk_time(self, at: float) -> TalkTime:
+    def _talk_time(self, at: float, leavers: int = LEAVERS_TOLD) -> TalkTime:
         for event in self._ended:
             if event.at <= at:
                 self._past[event.speaker] += event.at - event.started
@@ -68,11 +81,20 @@ class TalkTimes:
         for speaker, started in self._open.items():
             seconds[speaker] += max(0.0, at - self._settle_s - started)
         self._said = {speaker: max(s, self._said.get(speaker, 0.0)) for speaker, s in seconds.items()}
-        total = sum(self._said.values())
-        return TalkTime(
-            at,
-            {
-                speaker: Talk(round(s, 3), round(s / total, 4) if total else 0.0)
-                for speaker, s in sorted(self._said.items())
-            },
-        )
+        total = sum(self._said.values()) + self._forgotten_s
+        left_out = set(sorted(self._left, key=lambda speaker: -self._said[speaker])[leavers:])
+        told = {
+            speaker: Talk(round(s, 3), round(s / total, 4) if total else 0.0)
+            for speaker, s in sorted(self._said.items())
+            if speaker not in left_out
+        }
+        self._forget()
+        return TalkTime(at, told)
+
+    def _forget(self) -> None:
+        """Let go of the oldest of too many who left. By now all that they said has been counted."""
+        for speaker in list(self._left)[: max(0, len(self._left) - LEAVERS)]:
+            self._forgotten_s += self._said.pop(speaker)
+            del self._left[speaker], self._past[speaker]
+            self._open.pop(speaker, None)
+            self._ended = [event for event in self._ended if event.speaker != speaker]

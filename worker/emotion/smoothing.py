@@ -39,7 +39,7 @@ class Smoother:
 
     Engines that name categories: the mean of log-probabilities, which lets no single window decide by its certainty
     alone, folded into labels; `Verdict` says which one is shown. Windows that are not speech are left out of the mean;
-    those of one utterance must be speech by `speech_margin` on average, in log-odds above the engine's own bound.
+    those of one utterance must be speech by `speech_margin` on average, in log-odds above the engine's bound for one.
     A label is shown once it was at least as likely as `min_probability` for `appear_windows` windows in a row, and a
     voice's first answer is one from `first_probability` on. It goes once `leave_windows` in a row, each by itself, give
     it less than `min_probability` - `hysteresis`. `min_probability` of the room's `language`, a code such as "de", may
@@ -59,7 +59,7 @@ class Smoother:
         hysteresis: float = 0.25,
         appear_windows: Annotated[int, Field(ge=1, le=100)] = 5,
         leave_windows: Annotated[int, Field(ge=1, le=100)] = 4,
-        speech_margin: float = 0.7,
+        speech_margin: float = -0.3,
         language: str = "",
         by_language: Mapping[str, float] = {},
     ) -> None:
@@ -128,8 +128,7 @@ class Smoother:
         if emotion.margin is None:
             return emotion
         self._margins.append(emotion.margin)
-        sure = emotion.speech and sum(self._margins) / len(self._margins) >= self._speech_margin
-        return replace(emotion, speech=sure)
+        return replace(emotion, speech=sum(self._margins) / len(self._margins) >= self._speech_margin)
 
     def _label(self, emotion: Emotion) -> _Answer | str | None:
         """The label that is shown, with its own probability even where it is about to change; or why there is none."""

@@ -125,30 +125,32 @@ def onset(sound: Samples) -> int:
 
 
 def false_verdicts(judge: Judge, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Of sound that is nobody's speech: how many of the windows about which the worker asks would show an emotion.
+    """Of sound that is nobody's speech: after how many of the windows about which the worker asks it shows an emotion.
 
-    `asked` are those that its own voice activity detection lets through, which stops most such sound. `windows` is all
-    there would be without it; the shares of these say what the engine does alone.
+    `asked` are those that its own voice activity detection lets through, which stops most such sound; what is shown is
+    what its smoothing makes of them. `windows` is all there would be without either; the shares of these say what the
+    engine does alone.
     """
-    vad, every, asked, who, told = Silero(), [], [], [], []
+    vad, every, who = Silero(), [], []
+    asked = shown = 0
     minutes = 0.0
     for clip in clips:
         sound = decode(clip.path)
         minutes += len(sound) / RATE / 60
         pieces, heard = streams.every_window(sound), streams.asked(sound, vad)
         every += [piece.samples for piece in pieces]
-        asked += [piece.samples for piece in heard]
         who += [clip.speaker] * len(pieces)
-        told += [clip.speaker] * len(heard)
-    alone, behind = judge(every, who), judge(asked, told)
+        told = judge.stream([piece.samples for piece in heard], clip.speaker)
+        asked += len(heard)
+        shown += sum(label in LABELS for label in streams.shown(heard, told.emotions, clip.speaker))
+    alone = judge(every, who)
     sure = label_probability(alone.probabilities) >= SURE
-    shown = (label_probability(behind.probabilities) >= SURE) & behind.heard
     return {
         "minutes": minutes,
         "windows": len(every),
-        "asked": len(asked),
-        "false verdicts": _share(shown),
-        "false verdicts a minute": float(shown.sum()) / minutes,
+        "asked": asked,
+        "false verdicts": shown / asked if asked else float("nan"),
+        "false verdicts a minute": shown / minutes,
         "heard as speech without voice activity": _share(alone.heard),
         "false verdicts without voice activity": _share(alone.heard & sure),
         "false verdicts without the speech score": _share(sure),

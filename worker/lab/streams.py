@@ -39,18 +39,18 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
     """
     before = judge.counts()
     heard_s = changed = relabelled = raw = 0.0
-    windows = shown = right = 0
+    windows = named_windows = right = 0
     truth, answer = [], []
     for (speaker, emotion), sound in _speakers(clips, sounds):
         pieces = every_window(sound)
         said = judge.stream([piece.samples for piece in pieces], speaker)
-        labels = _labels(pieces, said.emotions, speaker)
+        labels = shown(pieces, said.emotions, speaker)
         best = [CLASSES[int(row.argmax())] for row in said.probabilities]
         raw += sum(LABEL_OF[a] != LABEL_OF[b] for a, b in pairwise(best))
         changed += sum(a != b for a, b in pairwise(labels))
         named = [label for label in labels if label in LABELS]
         relabelled += sum(a != b for a, b in pairwise(named))
-        windows, shown = windows + len(pieces), shown + len(named)
+        windows, named_windows = windows + len(pieces), named_windows + len(named)
         right += sum(label == LABEL_OF[emotion] for label in named)
         truth += [CLASSES.index(emotion)] * len(best)
         answer += [CLASSES.index(name) for name in best]
@@ -65,8 +65,8 @@ def live(judge: Judge, clips: Sequence[Clip], sounds: Sequence[Samples]) -> dict
         "changes a minute": changed / minutes,
         "label changes a minute": relabelled / minutes,
         "unsmoothed changes a minute": raw / minutes,
-        "shown": shown / windows,
-        "right when shown": right / max(1, shown),
+        "shown": named_windows / windows,
+        "right when shown": right / max(1, named_windows),
         "uar of windows": metrics.uar(np.array(truth), np.array(answer)),
         **({"model calls": asked["model"] / sum(asked.values())} if asked else {}),
     }
@@ -112,7 +112,7 @@ def _trimmed(sound: Samples) -> Samples:
     return sound[loud[0] * 320 : (loud[-1] + 1) * 320] if len(loud) else sound
 
 
-def _labels(pieces: Sequence[Window], emotions: Sequence[Any], speaker: str) -> list[str]:
+def shown(pieces: Sequence[Window], emotions: Sequence[Any], speaker: str) -> list[str]:
     """What is shown after each window: a label, or the reason why there is none."""
     smoother, labels = Smoother(), []
     for piece, emotion in zip(pieces, emotions, strict=True):

@@ -93,11 +93,7 @@ class Control:
         templates: Mapping[str, dict[str, Any]] = {},
         give_up_s: Annotated[float, Field(gt=0)] = 600.0,
     ) -> None:
-        if not server.loopback and not token:
-            raise ConfigError(
-                "control.token is missing: beyond loopback the control API needs a token of its own, because "
-                "server.token is known to everyone who may join."
-            )
+        self.check_place(server, token)
         self._token = reveal(token) if token else None
         self._give_up_s = give_up_s
         self._server, self._rooms = server, rooms
@@ -117,6 +113,15 @@ class Control:
     def check_options(options: Mapping[str, Any]) -> None:
         """Raises ConfigError for a pattern that is none."""
         Allowed(options["allow"])
+
+    @staticmethod
+    def check_place(server: Server, token: str | None) -> None:
+        """Raises ConfigError where others than this machine reach the server, and the API has no token of its own."""
+        if not server.loopback and not token:
+            raise ConfigError(
+                "control.token is missing: beyond loopback the control API needs a token of its own, because "
+                "server.token is known to everyone who may join."
+            )
 
     def _guarded(self, handler: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

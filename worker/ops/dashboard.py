@@ -54,7 +54,7 @@ class Dashboard:
             )
         self._server, self._prompts, self._remembered = server, prompts, remembered
         self._token = reveal(token) if token else None
-        self._archive = Archive(redis, remembered) if redis else None
+        self._archive = Archive(redis, remembered, prompts) if redis else None
         self._keepers: dict[str, Keeper] = {}
         """By name of the room, the newest last."""
         server.serve("GET", "/v1/meetings", self._list)

@@ -5,7 +5,6 @@ import errno
 import hmac
 import ipaddress
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,9 +14,9 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-import worker
 from worker.errors import ConfigError, UndertoneError
 from worker.ops.metrics import Metrics
+from worker.ops.pages import Pages, headers
 from worker.ops.tokens import Pass, Tokens
 from worker.secrets import reveal
 
@@ -36,19 +35,11 @@ HEARTBEAT_S = 3.0
 STOP_S = 2.0
 """Seconds that clients have to say goodbye."""
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-    "Server": "undertone",
-}
 NOTICE = (
     "The sound of this room is analysed: who speaks, for how long, and how each voice sounds "
     "(calm or lively; neutral, positive, tense or low). "
     "Audio is never stored. You may join without being analysed."
 )
-
-_ORIGIN = re.compile(r"wss?://[A-Za-z0-9.:\[\]-]+(?=/|\Z)")
 
 UNKNOWN = "The token is missing or wrong."
 BEARER = "Send the token as 'Authorization: Bearer …'."
@@ -98,11 +89,9 @@ class Server:
         self._loopback = _is_loopback(host)
         if not self._loopback and self._token is None:
             raise ConfigError("nothing listens beyond loopback without a token: set server.token or server.host.")
-        self._pages = pages or _packaged_pages()
-        if self._pages is not None and not self._pages.is_dir():
-            raise ConfigError(f"server.pages: the folder {self._pages} does not exist.")
+        self._pages = Pages(pages)
         self._janus = {"url": janus_url, "room": janus_room} if janus_url else None
-        self._headers = HEADERS | _policy(janus_url)
+        self._headers = headers(janus_url)
         self.metrics = Metrics()
         self._rooms: dict[str, dict[str, Handler]] = {}
         self._routes: list[tuple[str, str, Handler]] = []
@@ -190,7 +179,7 @@ class Server:
     ) -> tuple[web.WebSocketResponse, dict[str, Any], str]:
         """As `open_socket`, for who listens to one run of a room; also whose private events they may have, if anyone's.
 
-        The server's own token opens everything where nothing parts listeners, and else what everyone may have.
+        The server's own token, known to all who may join, opens what everyone may have.
         """
         socket, first = await self._greet(request)
         holder = self._holder(first.pop("token", None), room, epoch)
@@ -200,7 +189,7 @@ class Server:
 
     def _holder(self, token: object, room: str, epoch: int) -> Pass | None:
         if self.tokens is None:
-            return Pass("manager") if self._knows(token) else None
+            return Pass("viewer") if self._knows(token) else None
         if self._knows(token) if self._token is not None else token is None:
             return Pass("viewer")
         return self.tokens.read(token, room, epoch)
@@ -264,7 +253,7 @@ class Server:
         for method, path, answer in self._routes:
             app.router.add_route(method, path, answer)
         app.router.add_route("*", "/v1/rooms/{room}/{verb}", self._dispatch)
-        app.router.add_get("/{path:.*}", self._file)
+        app.router.add_get("/{path:.*}", self._pages.answer)
         return app
 
     async def _livez(self, request: web.Request) -> web.Response:
@@ -287,14 +276,6 @@ class Server:
         if (coaching := about.pop("coaching", None)) is not None:
             said["coaching"] = coaching
         return web.json_response(said | ({"janus": {**self._janus, **about}} if self._janus else {}))
-
-    async def _file(self, request: web.Request) -> web.FileResponse:
-        path = request.match_info["path"] or "index.html"
-        if self._pages is not None and "\0" not in path:
-            file = (self._pages / path).resolve()
-            if file.is_relative_to(self._pages.resolve()) and file.is_file():
-                return web.FileResponse(file)
-        raise web.HTTPNotFound(text="There is no such page here.")
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         verbs = self._rooms.get(request.match_info["room"])
@@ -348,27 +329,6 @@ async def _say(request: web.Request, status: int, sentence: str) -> web.StreamRe
         await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=_short(sentence))
         return socket
     return web.json_response({"error": sentence}, status=status)
-
-
-def _policy(janus_url: str) -> dict[str, str]:
-    """Pages may connect to the worker and, where there is one, to their Janus. Raises ConfigError."""
-    janus = _ORIGIN.match(janus_url)
-    if janus_url and janus is None:
-        raise ConfigError(
-            "server.janus_url must be the address of Janus' WebSocket: ws://host:8188 or wss://host/path."
-        )
-    connect = f"'self' {janus[0]}" if janus else "'self'"
-    policy = (
-        f"default-src 'self'; connect-src {connect}; img-src 'self' data:; media-src 'self' blob:;"
-        " frame-ancestors 'none'; base-uri 'none'"
-    )
-    return {"Content-Security-Policy": policy}
-
-
-def _packaged_pages() -> Path | None:
-    """The page's folder: inside the installed package, or beside it in a working copy."""
-    package = Path(worker.__file__).parent
-    return next((folder for folder in (package / "pages", package.parent / "frontend_demo") if folder.is_dir()), None)
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-import worker
 from worker.errors import ConfigError, UndertoneError
+from worker.packaged import packaged
 
 ROOM = 1234
 """The one that deploy/janus opens."""
@@ -38,7 +38,7 @@ class LocalJanus:
 
     def __enter__(self) -> Self:
         here = Path(self._folder.name)
-        for file in configuration().glob("*.jcfg"):
+        for file in (packaged("deploy") / "janus").glob("*.jcfg"):
             text = file.read_text(encoding="utf-8")
             (here / file.name).write_text(re.sub(r"\bws_port = \d+", f"ws_port = {self.port}", text), encoding="utf-8")
         try:
@@ -90,13 +90,6 @@ class LocalJanus:
             except subprocess.TimeoutExpired:
                 self.kill()
         self._folder.cleanup()
-
-
-def configuration() -> Path:
-    """The folder of Janus' configuration: inside the installed package, or beside it in a working copy."""
-    package = Path(worker.__file__).parent
-    inside = package / "deploy" / "janus"
-    return inside if inside.is_dir() else package.parent / "deploy" / "janus"
 
 
 def _free_port() -> int:

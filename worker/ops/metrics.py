@@ -17,6 +17,8 @@ COUNTERS = {
     "undertone_windows_skipped": ("Windows that newer ones replaced because the engine was busy.", "room"),
     "undertone_model_windows": ("Windows that the engine hybrid answered, by who did.", "by"),
     "undertone_drift_alarms": ("How often it was said that a measure drifted, by measure.", "measure"),
+    "undertone_conversation_facts": ("Facts of who spoke when that came too late or not at all, by fate.", "fate"),
+    "undertone_prompts": ("Prompts that were said, and reasons why others were not then, by fate.", "fate"),
     "undertone_events_delivered": ("Events that a sink took, by sink.", "sink"),
     "undertone_events_lost": ("Events that were dropped or refused, by sink.", "sink"),
 }

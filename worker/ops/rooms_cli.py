@@ -20,6 +20,8 @@ app = typer.Typer(help="See, join and leave the rooms of a running worker.", no_
 ANSWER_S = 30.0
 """Seconds that the worker has for an answer; leaving a room waits for its last events."""
 LOOK_S = 0.2
+NOTHING = 204
+"""The status of an answer that says nothing."""
 LARGEST = 4 * 1024 * 1024
 """Bytes of an answer."""
 SECRET = re.compile(r"(^|_)(pin|token|secret|password)$")
@@ -28,7 +30,9 @@ SECRET = re.compile(r"(^|_)(pin|token|secret|password)$")
 Worker = Annotated[str, typer.Option("--worker", help="Where the worker's server listens.")]
 Token = Annotated[
     str | None,
-    typer.Option(envvar="UNDERTONE_TOKEN", help="Of its control API; may be env:NAME or file:PATH.", show_envvar=True),
+    typer.Option(
+        envvar="UNDERTONE_CONTROL_TOKEN", help="Of its control API; may be env:NAME or file:PATH.", show_envvar=True
+    ),
 ]
 HERE = "http://localhost:8080"
 
@@ -110,16 +114,19 @@ def ask(worker: str, token: str | None, method: str, path: str, body: Any = None
     try:
         request = Request(worker.rstrip("/") + path, data, headers, method=method)  # noqa: S310
         with build_opener(ProxyHandler({}), _NoRedirects()).open(request, timeout=ANSWER_S) as answer:
-            return _json(answer.read(LARGEST))
+            said, wanted = _json(answer.read(LARGEST)), answer.status != NOTHING
     except HTTPError as error:
         said = _json(error.read(LARGEST))
-        if not isinstance(said, dict) or (error.code in (404, 405) and "code" not in said):
-            said = {"error": f"no control API answers at {worker}: give the worker's configuration a section control."}
-        raise UndertoneError(str(said.get("error"))) from None
+        if isinstance(said, dict) and "error" in said and (error.code not in (404, 405) or "code" in said):
+            raise UndertoneError(str(said["error"])) from None
+        wanted, said = True, None
     except (URLError, OSError, HTTPException):
         raise UndertoneError(f"no worker answers at {worker}: start one, or correct --worker.") from None
     except ValueError:
         raise ConfigError(f"--worker {worker} is no address, or the token is not plain text.") from None
+    if wanted and not (isinstance(said, dict) and said.keys() & {"rooms", "state"}):
+        raise UndertoneError(f"no control API answers at {worker}: give the worker's configuration a section control.")
+    return said
 
 
 def _json(text: bytes) -> Any:

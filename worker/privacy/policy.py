@@ -41,11 +41,17 @@ class Withdrawals:
 class Consent:
     """Nobody is heard who has not agreed; who withdraws is heard no more from that moment on."""
 
-    def __init__(self, withdrawn: Iterable[str] = (), note: Callable[[str, bool], None] | None = None) -> None:
-        """`withdrawn` said no when the room was open before; `note` is told of every answer."""
+    def __init__(
+        self,
+        withdrawn: Iterable[str] = (),
+        note: Callable[[str, bool], None] | None = None,
+        lapsed: Callable[[str], None] | None = None,
+    ) -> None:
+        """`withdrawn` said no when the room was open before; `note` is told of every answer, `lapsed` of every yes
+        that ceased to be somebody's."""
         self._answers: dict[str, bool] = dict.fromkeys(withdrawn, False)
         self._present: dict[str, str] = {}
-        self._note = note
+        self._note, self._lapsed = note, lapsed
 
     def present(self, speaker: str, person: str) -> None:
         """Somebody is in the room under this name; if it is not who was there before, a yes was not theirs to give.
@@ -54,6 +60,8 @@ class Consent:
         """
         if self._present.get(speaker, person) != person and self._answers.get(speaker):
             del self._answers[speaker]
+            if self._lapsed is not None:
+                self._lapsed(speaker)
         self._present[speaker] = person
 
     def is_present(self, speaker: str, person: str) -> bool:

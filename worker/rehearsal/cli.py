@@ -98,6 +98,6 @@ def _show(outcome: "Outcome", console: Console) -> None:
         table.add_row(f"{minutes}:{seconds:02}", escape(outcome.names.get(to, to)), rule, what)
     if rows:
         console.print(table)
-    console.print(f"{len(outcome.said)} said, {len(outcome.held_back)} times held back.")
+    console.print(f"{len(outcome.said)} said, {len(outcome.held_back)} held back.")
     for rule, option in outcome.unused.items():
         console.print(f"{rule} is left out: coaching.{option} is false.")

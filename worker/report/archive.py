@@ -6,7 +6,8 @@ import signal
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from worker.errors import ConfigError
 from worker.report.meeting import Meeting
@@ -20,13 +21,20 @@ NICENESS = 10
 class Archive:
     """Reads in a process of its own, since hours of events keep a processor busy for seconds that rooms can't miss.
 
-    It keeps the newest meeting of up to `remembered` rooms, the last asked for. `url` is redis://…, `env:NAME` or
-    `file:PATH`.
+    It keeps the newest meeting of up to `remembered` rooms, the last asked for; what was said to one person alone
+    only with `prompts`. `url` is redis://…, `env:NAME` or `file:PATH`.
     """
 
-    def __init__(self, url: str, remembered: int) -> None:
-        self._url, self._remembered = url, remembered
-        self._pool: ProcessPoolExecutor | None = None
+    def __init__(self, url: str, remembered: int, prompts: bool) -> None:
+        self._url, self._remembered, self._prompts = url, remembered, prompts
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        """Together with the worker: to start a process holds everything up for a moment, and later there are rooms."""
+        options = (self._url, self._remembered, self._prompts)
+        pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_open, initargs=options)
+        pool.submit(_ready)
+        return pool
 
     async def rooms(self) -> list[str]:
         """Raises ConfigError when Redis does not answer."""
@@ -34,13 +42,10 @@ class Archive:
 
     async def record(self, room: str) -> str | None:
         """A room's newest meeting, as JSON; None of a room that Redis does not hold. Raises ConfigError."""
-        if self._pool is None:
-            options = (self._url, self._remembered)
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_open, initargs=options)
         try:
             text, trouble = await asyncio.get_running_loop().run_in_executor(self._pool, _record, room)
         except BrokenProcessPool:
-            self._pool = None
+            self._pool = self._start()
             raise ConfigError("the process that reads past meetings ended: give the worker more memory.") from None
         if trouble:
             raise ConfigError(trouble)
@@ -50,13 +55,13 @@ class Archive:
 class Shelves:
     """What the reading process keeps."""
 
-    def __init__(self, url: str, remembered: int) -> None:
-        self._url, self._remembered = url, remembered
+    def __init__(self, url: str, remembered: int, prompts: bool) -> None:
+        self._url, self._remembered, self._prompts = url, remembered, prompts
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
 
     def record(self, room: str) -> str | None:
         """Raises ConfigError when Redis does not answer."""
-        shelf = self._shelves.pop(room, None) or Shelf(self._url, room)
+        shelf = self._shelves.pop(room, None) or Shelf(self._url, room, self._prompts)
         text = shelf.record()
         if text is not None:
             self._shelves[room] = shelf
@@ -68,8 +73,8 @@ class Shelves:
 class Shelf:
     """One room's newest meeting, and how far its Streams were read."""
 
-    def __init__(self, url: str, room: str) -> None:
-        self._reading, self._room = Reading(url, room), room
+    def __init__(self, url: str, room: str, prompts: bool = False) -> None:
+        self._reading, self._room = Reading(url, room, prompts), room
         self._meeting: Meeting | None = None
 
     def record(self) -> str | None:
@@ -88,10 +93,23 @@ _kept: list[Shelves] = []
 """One, in the reading process."""
 
 
-def _open(url: str, remembered: int) -> None:
+def _open(url: str, remembered: int, prompts: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's, which ends this process
     os.nice(NICENESS)
-    _kept.append(Shelves(url, remembered))
+    Thread(target=_end_with_the_worker, daemon=True).start()
+    _kept.append(Shelves(url, remembered, prompts))
+
+
+def _end_with_the_worker() -> None:
+    """Also where it was killed, and told nobody."""
+    worker = parent_process()
+    if worker is not None:
+        worker.join()
+    os._exit(0)
+
+
+def _ready() -> None:
+    """Nothing: its answer says that the process stands."""
 
 
 def _record(room: str) -> tuple[str | None, str]:

@@ -90,10 +90,10 @@ def from_redis(url: str, room: str) -> Iterator[Message]:
 
 
 class Reading:
-    """Reads a room's Streams on from where it came to."""
+    """Reads a room's Streams on from where it came to; that of the prompts only with `prompts`."""
 
-    def __init__(self, url: str, room: str) -> None:
-        self._url, self._key = url, f"ut:{{{room}}}"
+    def __init__(self, url: str, room: str, prompts: bool = True) -> None:
+        self._url, self._key, self._prompts = url, f"ut:{{{room}}}", prompts
         self._last: dict[str, str] = {}
         self._epoch: int | None = None
 
@@ -108,7 +108,8 @@ class Reading:
                     yield _dropped(message)
                 self._epoch = message["epoch"]
                 yield message
-            yield from self._entries(redis, "prompts")
+            if self._prompts:
+                yield from self._entries(redis, "prompts")
 
     def people(self) -> dict[str, Message]:
         """Who was in the room at last, by speaker. Raises ConfigError when Redis does not answer."""

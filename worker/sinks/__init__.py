@@ -18,7 +18,8 @@ class Sink(Protocol):
     """A listener. It may be slow or fail: each has a bounded queue of its own, and the session never waits for it.
 
     One that has an attribute `private` that is True is also given what is for one audience alone, and must tell it to
-    nobody else; see `worker.prompts`.
+    nobody else; see `worker.prompts`. One that has a method `keep(envelope, reason)` is told of each event that is lost
+    without `send` having been asked to take it.
     """
 
     async def send(self, envelope: Envelope) -> None:

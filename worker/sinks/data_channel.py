@@ -1,16 +1,18 @@
 """Tells everyone in the room, over the room's own data channels."""
 
 from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from worker.envelope import Envelope
 from worker.errors import RoomError, SinkError
-from worker.events import Gap, TalkTime
+from worker.events import ConversationMeasured, Gap, TalkTime
 from worker.prompts import LETTERS, MANAGERS
 from worker.sinks.snapshot import Snapshot
 
 LARGEST = 60_000
-"""Bytes of a snapshot; not all browsers take longer messages."""
+"""Bytes of a message; not all browsers take 64 kB."""
 
 
 class Speaks(Protocol):
@@ -66,12 +68,24 @@ class DataChannelSink:
             if envelope.audience:
                 await self._post(envelope)
                 return
-            taken = await self._room.send(envelope.as_json())
+            taken = await self._room.send(self._fitting(envelope))
         except RoomError as error:
             raise SinkError(str(error), "data_channel") from error
         if not taken and self._all_took:
             self._missed = event.from_seq if isinstance(event, Gap) else envelope.seq
         self._all_took = taken
+
+    def _fitting(self, envelope: Envelope) -> str:
+        """Its JSON, of figures as much as there is room for. Raises SinkError for any other that is too large."""
+        text = envelope.as_json()
+        if len(text.encode()) <= LARGEST:
+            return text
+        if isinstance(envelope.event, ConversationMeasured):
+            for event in ever_less(envelope.event, self._snapshot.present()):
+                text = replace(envelope, event=event, _text=[]).as_json()
+                if len(text.encode()) <= LARGEST:
+                    return text
+        raise SinkError(f"an event of {len(text.encode())} bytes is too large for browsers", "too_large")
 
     async def _post(self, letter: Envelope) -> None:
         if self._addresses and letter.audience != MANAGERS:
@@ -83,3 +97,21 @@ class DataChannelSink:
 
     async def close(self) -> None:
         """The room closes its channels itself."""
+
+
+def ever_less(event: ConversationMeasured, present: Collection[str]) -> Iterator[ConversationMeasured]:
+    """The figures without those who left, then without who did what to whom, then only of those who talked most."""
+    here = {who: figures for who, figures in event.speakers.items() if who in present}
+    yield replace(event, speakers=here, interrupted_by=_of(here, event.interrupted_by), floor=_of(here, event.floor))
+    ranked = sorted(here, key=lambda who: here[who].talk_s, reverse=True)
+    while ranked:
+        yield replace(event, speakers={who: here[who] for who in ranked}, interrupted_by={}, floor={})
+        ranked = ranked[: len(ranked) * 9 // 10]
+
+
+def _of(people: Collection[str], matrix: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {
+        one: {other: count for other, count in counts.items() if other in people}
+        for one, counts in matrix.items()
+        if one in people
+    }

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
@@ -38,7 +39,9 @@ class Outlet:
         self._sink = sink
         self._deadline: float | None = getattr(sink, "deadline_s", DEADLINE_S)
         self._ring: Ring[Envelope] = Ring(size if size is not None else int(getattr(sink, "waiting", WAITING)))
-        self._put = self._in_hand = 0
+        self._keep: Callable[[Envelope, str], None] | None = getattr(sink, "keep", None)
+        self._put = 0
+        self._in_hand: Envelope | None = None
         self._last: dict[str, int] = {}
         """Number of the last event that was taken, by audience."""
         self._idle = asyncio.Event()
@@ -50,12 +53,14 @@ class Outlet:
         self._last.setdefault(envelope.audience, envelope.seq - 1)
         self._put += 1
         self._idle.clear()
-        self._ring.put(envelope)
+        oldest = self._ring.put(envelope)
+        if oldest is not None:
+            self._lose(oldest, "too many events waited")
 
     @property
     def waiting(self) -> int:
         """Events in the queue or under way."""
-        return len(self._ring) + self._in_hand
+        return len(self._ring) + (self._in_hand is not None)
 
     async def caught_up(self) -> None:
         """Wait until nothing waits; the caller sets the deadline."""
@@ -69,9 +74,9 @@ class Outlet:
 
     async def _run(self) -> None:
         async for envelope in self._ring:
-            self._in_hand = 1
+            self._in_hand = envelope
             await self._deliver(envelope)
-            self._in_hand = 0
+            self._in_hand = None
             if not len(self._ring):
                 self._idle.set()
 
@@ -79,6 +84,7 @@ class Outlet:
         last = self._last[envelope.audience]
         if envelope.seq > last + 1:
             if not await self._send(envelope.gap_since(last)):
+                self._lose(envelope, "it did not even take word that others were lost")
                 return
             self._last[envelope.audience] = envelope.seq - 1
         if await self._send(envelope):
@@ -96,6 +102,13 @@ class Outlet:
             self._failed(error)
             return False
         return True
+
+    def _lose(self, envelope: Envelope, reason: str) -> None:
+        if self._keep is not None:
+            try:
+                self._keep(envelope, reason)
+            except SinkError as error:
+                self._failed(error)
 
     def _failed(self, error: SinkError) -> None:
         self.failures[error.code] += 1
@@ -117,6 +130,9 @@ class Outlet:
         undelivered = self.waiting
         self._task.cancel()
         await asyncio.wait({self._task}, timeout=CLOSE_S)
+        left = [] if self._in_hand is None else [self._in_hand]
+        for envelope in [*left, *self._ring.waiting()]:
+            self._lose(envelope, "the room closed before it was taken")
         if undelivered:
             log.warning("events_undelivered", sink=self.name, count=undelivered)
         try:

@@ -93,6 +93,9 @@ class Snapshot:
         if speaker in self._speakers:
             self._speakers[speaker].update(fields)
 
+    def present(self) -> set[str]:
+        return {speaker for speaker, fields in self._speakers.items() if fields["present"]}
+
     def as_dict(self, speakers: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """With these speakers instead of all, if any are given."""
         return {

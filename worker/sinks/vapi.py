@@ -84,6 +84,8 @@ class VapiSink:
     for calls with `controlAuthenticationEnabled`. Shape: vapi-server-sdk 3.0.0, `ClientInboundMessageAddMessage`.
     """
 
+    deadline_s = None
+
     def __init__(
         self,
         control_url: str,

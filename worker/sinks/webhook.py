@@ -136,9 +136,14 @@ class WebhookSink:
         signature = "v1," + base64.b64encode(digest).decode()
         return {"webhook-id": name, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
+    def keep(self, envelope: Envelope, reason: str) -> None:
+        """Put an event that was lost without being posted to the dead letters. Raises SinkError when it can't be."""
+        wanted = envelope.audience or self._wants(envelope.event.type)
+        if self._dead_letters is not None and wanted and not isinstance(envelope.event, Gap):
+            _bury(self._dead_letters, envelope, reason)
+
     async def _lose(self, envelope: Envelope, reason: str, code: str) -> None:
-        if self._dead_letters is not None and not isinstance(envelope.event, Gap):
-            await asyncio.to_thread(_bury, self._dead_letters, envelope, reason)
+        await asyncio.to_thread(self.keep, envelope, reason)
         raise SinkError(f"the webhook at {self._where} did not take an event: {reason}.", code)
 
     async def close(self) -> None:

@@ -1,3 +1,3 @@
-"""A Janus VideoRoom: `api` speaks with the server, `roster` knows who is there, `subscriber` hears them, `back` speaks
-to their browsers, and `room` joins all of it.
+"""A Janus VideoRoom: `api` speaks with the server, `roster` knows who is there, `subscriber` hears them, `publisher`
+speaks to their browsers, and `room` joins all of it.
 """

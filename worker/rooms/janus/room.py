@@ -17,7 +17,7 @@ from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick
 from worker.rooms.host import Consent
 from worker.rooms.janus.api import Api, Reply, data_of
-from worker.rooms.janus.back import DataPublisher
+from worker.rooms.janus.publisher import DataPublisher
 from worker.rooms.janus.roster import FeedId, Happened, Roster
 from worker.rooms.janus.subscriber import Subscriber, Subscribers, Voice
 from worker.rooms.tasks import Tasks

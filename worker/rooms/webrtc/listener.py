@@ -16,8 +16,9 @@ from worker.audio.ear import UNHEARD, Ear
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
 from worker.rooms.complaints import Complaint
+from worker.rooms.webrtc.connection import Connection
 from worker.rooms.webrtc.names import Path, usable_path
-from worker.rooms.webrtc.peer import LARGEST_SDP, announce, audio_level_id, new_connection
+from worker.rooms.webrtc.peer import LARGEST_SDP, announce, audio_level_id
 from worker.rooms.webrtc.stock import StockEar
 from worker.rooms.webrtc.transport import Route, Transport
 
@@ -64,7 +65,7 @@ class Listener:
         may_hear: Callable[[str], bool] = lambda _: True,
         servers: Sequence[RTCIceServer] = (),
     ) -> None:
-        self.pc = new_connection(servers)
+        self.pc = Connection(servers)
         self.transport = Transport()
         self.ears: dict[str, Hearing] = {}
         """By mid, of the lines that are heard."""
@@ -199,8 +200,8 @@ class Listener:
         return time.monotonic() - self.transport.heard_at if watched else 0.0
 
     async def close(self) -> None:
-        """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
+        """Ends the connection, even when the caller is cancelled meanwhile."""
         for mid in list(self.ears):
             self.ignore(mid)
         self.transport.close()
-        await asyncio.shield(self.pc.close())
+        await self.pc.close()

@@ -141,12 +141,18 @@ def _checks_can_be_set() -> bool:
     return wanted <= set(read) and aioice.ice.CONSENT_INTERVAL > 0 and aioice.ice.CONSENT_FAILURES > 0
 
 
+def _checks_begin() -> bool:
+    begins = "query_consent" in aioice.ice.Connection.connect.__code__.co_names
+    return begins and _takes(_parts().connection.query_consent)
+
+
 CHECKS: dict[str, Callable[[], bool]] = {
     "aioice gives datagrams that are no STUN to Connection.data_received": _datagrams_pass_us,
     "aioice's Connection queues what it received in _queue": _queue_is_one,
     "aioice's Connection keeps _nominated, _check_list and _protocols": _connection_tables,
     "aioice's pairs have a protocol, remote_addr and a state SUCCEEDED": _pairs_say_their_state,
     "aioice reads CONSENT_INTERVAL and CONSENT_FAILURES while it checks": _checks_can_be_set,
+    "aioice's Connection begins to check its path by query_consent": _checks_begin,
     "aiortc's receivers start by receive and take RTCP by _handle_rtcp_packet": _receiver_calls,
     "aiortc's DTLS transport keeps _rx_srtp, _tx_srtp and _rtp_router.ssrc_table": _dtls_tables,
     "aiortc's DTLS transport registers senders and receivers, takes and sends RTP": _dtls_calls,

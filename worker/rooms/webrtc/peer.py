@@ -1,13 +1,12 @@
 """A browser's connection to the embedded room: it offers, we answer, its media is passed on and its voice heard."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from aiortc.rtp import (
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
@@ -22,7 +21,8 @@ from aiortc.sdp import SessionDescription
 from worker.audio.ear import DEAF_PACKETS, DEAF_S
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
-from worker.rooms.webrtc.transport import Route, Transport, prepare
+from worker.rooms.webrtc.connection import Connection
+from worker.rooms.webrtc.transport import Route, Transport
 
 CODECS = {"audio": "audio/opus", "video": "video/vp8"}
 """The one codec per kind that every browser speaks, so that packets fit every other browser as they are."""
@@ -55,7 +55,7 @@ class Peer:
         stock: bool = False,
     ) -> None:
         """`stock` leaves aiortc's own decoder of the voice in place, for who gives packets to it."""
-        self.pc = new_connection()
+        self.pc = Connection()
         self.outgoing: list[Line] = []
         """Lines we may send on, in the order the browser made them."""
         self.transport = Transport()
@@ -181,15 +181,9 @@ class Peer:
         return self.pc.sctp is not None and self.pc.sctp._advertised_rwnd < 0
 
     async def close(self) -> None:
-        """Ends the connection, even when the caller is cancelled meanwhile: aiortc cannot be closed by half."""
+        """Ends the connection, even when the caller is cancelled meanwhile."""
         self.transport.close()
-        await asyncio.shield(self.pc.close())
-
-
-def new_connection(servers: Sequence[RTCIceServer] = ()) -> RTCPeerConnection:
-    """One transport for all lines, and no servers but those given: by default aiortc asks a public one."""
-    prepare()
-    return RTCPeerConnection(RTCConfiguration(iceServers=list(servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        await self.pc.close()
 
 
 def audio_level_id(transceiver: Any) -> int | None:

@@ -1,6 +1,5 @@
 """The way back: a publisher of nothing but data, which everyone in the room who wants can subscribe to."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +10,8 @@ from aiortc import InvalidStateError, RTCIceServer, RTCSessionDescription
 
 from worker.errors import RoomError
 from worker.rooms.janus.api import Api
+from worker.rooms.webrtc.connection import Connection
 from worker.rooms.webrtc.listener import SILENT_S
-from worker.rooms.webrtc.peer import new_connection
 from worker.rooms.webrtc.transport import Transport
 
 log = structlog.get_logger()
@@ -31,7 +30,7 @@ class DataPublisher:
     def __init__(
         self, opened: Callable[[bool], None], servers: Sequence[RTCIceServer], connect_within_s: float
     ) -> None:
-        self.pc = new_connection(servers)
+        self.pc = Connection(servers)
         self._transport = Transport()
         self._channel = self.pc.createDataChannel("JanusDataChannel")  # Janus tells subscribers our feed in its place
         self._channel.on("open", lambda: opened(False))
@@ -91,4 +90,4 @@ class DataPublisher:
 
     async def close(self) -> None:
         self._transport.close()
-        await asyncio.shield(self.pc.close())
+        await self.pc.close()
