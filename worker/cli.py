@@ -117,6 +117,7 @@ def _demo_janus(port: int, look_for_redis: bool) -> None:
     with LocalJanus() as janus:
         place: Overrides = {"room.url": janus.url, "room.room": ROOM}
         place |= {"server.port": port, "server.janus_url": janus.url, "server.janus_room": ROOM}
+        place |= {"dashboard.prompts": False}
         settings = _settings(shipped("janus.yaml"), place)
         settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look_for_redis)})
         print(f"Janus runs at {janus.url}, and the worker joins its room {ROOM}.", flush=True)

@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -73,7 +72,6 @@ class Api:
         self._reading: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[str, tuple[asyncio.Future[Reply], bool]] = {}
-        """Until they are answered, also those whose asker was cancelled."""
         self._handles: dict[int, Callable[[Reply], None]] = {}
         self._session: int | None = None
         self._lost: RoomError | None = None
@@ -158,24 +156,21 @@ class Api:
         name = f"u{next(self._numbers)}"
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._pending[name] = future, ack_will_do
-        future.add_done_callback(partial(self._answered, name))
         session = {} if self._session is None else {"session_id": self._session}
         try:
             async with asyncio.timeout(within_s):
                 await self._socket.send_json({**fields, **session, **self._secrets, "transaction": name})
-                reply = await asyncio.shield(future)
+                reply = await future
         except TimeoutError:
             raise self._end(RoomError(f"Janus did not answer within {within_s:.0f} s: join again.", "hung")) from None
         except (ConnectionError, aiohttp.ClientError):
             raise self._end(self._gone()) from None
+        finally:
+            del self._pending[name]
         if reply.get("janus") == "error":
             number = reply["error"].get("code") if isinstance(reply.get("error"), dict) else None
             raise _error(CORE.get(number, "protocol_error") if isinstance(number, int) else "not_janus", number)
         return reply
-
-    def _answered(self, name: str, future: asyncio.Future[Reply]) -> None:
-        del self._pending[name]
-        future.exception()  # whoever asked may have been cancelled
 
     def watch(self, passed_s: float) -> None:
         """Call every 20-100 ms with the seconds since the last call: notices when Janus hangs.
@@ -252,14 +247,7 @@ class Api:
         return error
 
     async def close(self) -> None:
-        """End the session on the server, if it still answers, and the connection. Takes about a second and a half at most.
-
-        What was asked is answered first: a session that ends while Janus 1.1.2 still takes an offer leaves a participant
-        behind in the room, for good.
-        """
-        if self._session is not None and self._lost is None:
-            if waiting := [future for future, _ in self._pending.values()]:
-                await asyncio.wait(waiting, timeout=GOODBYE_S)
+        """End the session on the server, if it still answers, and the connection. Takes about a second at most."""
         if self._session is not None and self._lost is None:
             lost, self._failed = RoomError("We have left.", "closed"), lambda _: None
             with suppress(RoomError):  # it is gone, or will notice that we are
