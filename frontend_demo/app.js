@@ -56,7 +56,7 @@ function enter(choices, stream, problem) {
   press("mute", !heard, heard ? strings.controls.mute : strings.controls.noMicrophone, !heard);
   press("hide", !seen, seen ? strings.controls.hide : strings.controls.noCamera, !seen);
   // Over a Janus room's data channel everybody would be told what is for one.
-  if (page.coaching && !page.janus) coach.open(choices.analysed, page.coaching.band);
+  if (page.coaching && !page.janus) coach.open(choices.analysed, page.coaching);
   $("room").hidden = false;
   $("room").focus();
   room.connect();

@@ -19,10 +19,14 @@ export class Coach {
     for (const button of $("answers").querySelectorAll("button")) button.addEventListener("click", () => this.#reply(button.dataset.answer));
   }
 
-  /** Opens with whoever comes in; `band` is the share of the talk that is usual in this kind of call, [from, to], or null. */
-  open(analysed, band = null) {
+  /**
+   * Opens with whoever comes in; `band` is the share of the talk that is usual in this kind of call, [from, to], or null;
+   * `shown` says that whoever may open the dashboard sees the prompts too.
+   */
+  open(analysed, { band = null, shown = false } = {}) {
     this.forget();
     this.band = band;
+    write($("coach-hint"), shown ? strings.coach.shown : strings.coach.hint);
     $("coach").hidden = false;
     $("coach").classList.toggle("off", !analysed);
     if (!analysed) write($("prompt-text"), strings.coach.off);

@@ -20,6 +20,7 @@ const words = {
   after: (at) => `for ${clock(at)}`,
   length: (at) => `after ${clock(at)}`,
   lost: "The connection is lost; the page tries again.",
+  unkept: "This worker keeps no record of meetings: its configuration has no section dashboard.",
   none: "No meeting yet. This page shows one as soon as a room is open.",
   gone: "The worker no longer holds this meeting.",
   refused: "The worker does not accept this token.",
@@ -56,7 +57,7 @@ async function list() {
   clearTimeout(listing);
   try {
     const found = await ask("./v1/meetings");
-    if (!connected) trouble = "";
+    if (!connected) trouble = found ? "" : words.unkept;
     await offer(found?.meetings ?? []);
   } catch (error) {
     if (error instanceof Refused) return askForToken();

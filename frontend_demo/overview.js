@@ -39,7 +39,7 @@ const words = {
   shareHint: "Part of all speech. Pauses are left out; where people overlapped, each one’s seconds count.",
   sides: "By side",
   engagementHint: "From who speaks and when alone: no emotion is in it. It speaks of the room, never of a person.",
-  score: (score, confidence) => (score === null ? "n/a: three minutes with two people who speak are needed." : `${Math.round(score)} of 100, confidence ${percent(confidence)}`),
+  score: (score, confidence) => (score === null ? "n/a: more than three minutes with two people who speak are needed." : `${Math.round(score)} of 100, confidence ${percent(confidence)}`),
   parts: { balance: "Balance", floor_changes: "Floor changes", response_lag: "Quick answers", silence: "Little silence" },
   cutOff: "Who cut in on whom",
   cutOffHint: "Rows were cut off, columns cut in.",
@@ -53,7 +53,9 @@ const words = {
   unheard: (name) => `${name}: too little was heard.`,
   shift: { arousal_rise: "Sounded livelier for a while", to_negative: "Sounded less pleasant for a while" },
   shifted: (kind, times) => `${words.shift[kind] ?? kind}: at ${times.slice(0, TIMES).join(", ")}${times.length > TIMES ? ` and ${times.length - TIMES} times more` : ""}.`,
-  noPrompts: "No prompts.",
+  noPrompts: "No prompts, or none that are kept where this is read.",
+  nobodyChosen: "Nobody is chosen.",
+  notMeasured: "Not measured in this meeting.",
   answers: { dismissed: "dismissed", snoozed: "snoozed", not_helpful: "not helpful", null: "no answer" },
   whole: "Whole meeting",
   managers: "managers",
@@ -138,7 +140,7 @@ function named(record, ids) {
 }
 
 function timeline(record, ids, span) {
-  if (ids.length === 0) return el("p", {}, words.nobody);
+  if (ids.length === 0) return el("p", {}, Object.keys(record.people).length ? words.nobodyChosen : words.nobody);
   const lanes = ids.map((id) => {
     const name = record.people[id].name;
     const speech = spoken(record, id, span);
@@ -193,7 +195,7 @@ function engagement(record, span) {
   return el(
     "div",
     {},
-    el("p", { class: "score" }, words.score(last[1], last[2])),
+    el("p", { class: "score" }, record.parts === null && record.figures ? words.notMeasured : words.score(last[1], last[2])),
     points.length > 1 ? el("div", { class: "chart" }, chart(words.headings.engagement, curve("line", points, span))) : "",
     parts.length ? bars(parts) : "",
     facts ? el("h3", {}, words.whole) : "",
@@ -297,7 +299,7 @@ function matrix(record, ids, counts, caption, explained) {
   };
   const head = el("tr", {}, el("td"), ...ids.map((id) => el("th", { scope: "col" }, name(id))));
   const rows = ids.map((row) => el("tr", {}, el("th", { scope: "row" }, name(row)), ...ids.map((column) => cell(row, column))));
-  return scrolling(caption, el("table", { class: ids.length > 5 ? "matrix many" : "matrix" }, el("caption", {}, caption, " ", el("small", {}, explained)), el("thead", {}, head), el("tbody", {}, ...rows)));
+  return scrolling(caption, el("table", { class: ids.length > 4 ? "matrix many" : "matrix" }, el("caption", {}, caption, " ", el("small", {}, explained)), el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
 function table(label, head, rows) {

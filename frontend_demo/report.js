@@ -28,5 +28,5 @@ grid.append(...Object.values(sections).filter(Boolean));
 main.append(
   head,
   grid,
-  line("p", "Made by Undertone from who spoke and when. No sound and no word was kept. Numbers describe this conversation, not the people in it; they are no basis for judging anybody's work.", "report-foot hint"),
+  line("p", "Made by Undertone from who spoke and when, and from how voices sounded where that was asked for. No sound and no word was kept. Numbers describe this conversation, not the people in it; they are no basis for judging anybody's work.", "report-foot hint"),
 );

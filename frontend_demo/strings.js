@@ -103,7 +103,8 @@ export const strings = {
 
   coach: {
     heading: "For you alone",
-    hint: "Nobody else sees this.",
+    hint: "Nobody else in this room sees what is suggested to you.",
+    shown: "Nobody else in this room sees what is suggested to you; whoever may open the dashboard does.",
     idle: "Nothing to suggest. Prompts appear here, at most one a minute.",
     why: (reason) => `Why: ${reason}`,
     dismiss: "Dismiss",

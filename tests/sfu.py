@@ -26,7 +26,7 @@ COUNT = 150
 def speech(count):
     """Packets of 20 ms from within a sentence."""
     sound = said("anna")
-    return encode(sound[: len(sound) // 320 * 320], 16_000)[40 : 40 + count]
+    return encode(sound[: len(sound) // 320 * 320], 16_000)[150 : 150 + count]
 
 
 @cache

@@ -235,8 +235,10 @@ class Rooms:
         if one is None:
             return {}
         coach = one.worker.coach
-        shown = {"coaching": {"band": coach.band, "snooze_s": coach.snooze_s}} if coach is not None else {}
-        return {**_about(one.room), **shown}
+        if coach is None:
+            return _about(one.room)
+        seen = self._dashboard is not None and self._dashboard.prompts
+        return {**_about(one.room), "coaching": {"band": coach.band, "snooze_s": coach.snooze_s, "shown": seen}}
 
     async def leave(self, room: str) -> None:
         """Returns when its last event has been delivered. Raises RoomError when there is none."""

@@ -52,7 +52,7 @@ class Dashboard:
                 "dashboard.token is missing: beyond loopback the dashboard needs a token of its own, because "
                 "server.token is known to everyone who may join."
             )
-        self._server, self._prompts, self._remembered = server, prompts, remembered
+        self._server, self.prompts, self._remembered = server, prompts, remembered
         self._token = reveal(token) if token else None
         self._archive = Archive(redis, remembered, prompts) if redis else None
         self._keepers: dict[str, Keeper] = {}
@@ -67,7 +67,7 @@ class Dashboard:
         ended = [name for name, one in self._keepers.items() if not one.open]
         for name in ended[: max(0, len(ended) - self._remembered)]:
             del self._keepers[name]
-        keeper = self._keepers[room] = Keeper(room, epoch, self._prompts)
+        keeper = self._keepers[room] = Keeper(room, epoch, self.prompts)
         return keeper
 
     async def _list(self, request: web.Request) -> web.Response:
