@@ -132,7 +132,7 @@ async def test_a_prompt_comes_is_answered_and_moves_nothing(width):
     for_managers = {"type": said["type"], "data": PROMPT | {"to": "managers", "text": "Invite Sam."}}
     async with chromium() as browser:
         page = await opened(browser, width)
-        await page.evaluate("coach.open(true, [0.4, 0.6])")
+        await page.evaluate("coach.open(true, { band: [0.4, 0.6] })")
         height = await page.eval_on_selector("#coach", "coach => coach.offsetHeight")
         assert not await page.is_visible("#answers")
         await page.evaluate(
@@ -172,7 +172,7 @@ async def test_a_prompt_comes_is_answered_and_moves_nothing(width):
 async def test_the_sidebar_says_how_one_takes_part(figures, share, pace, run):
     async with chromium() as browser:
         page = await opened(browser)
-        await page.evaluate("coach.open(true, [0.4, 0.6])")
+        await page.evaluate("coach.open(true, { band: [0.4, 0.6] })")
         await page.evaluate("(figures) => coach.update(figures)", figures)
         said = [await page.text_content(f"#my-{what}") for what in ("share", "pace", "run")]
     assert said == [share, pace, run]
