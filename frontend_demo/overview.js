@@ -299,7 +299,7 @@ function matrix(record, ids, counts, caption, explained) {
   };
   const head = el("tr", {}, el("td"), ...ids.map((id) => el("th", { scope: "col" }, name(id))));
   const rows = ids.map((row) => el("tr", {}, el("th", { scope: "row" }, name(row)), ...ids.map((column) => cell(row, column))));
-  return scrolling(caption, el("table", { class: ids.length > 4 ? "matrix many" : "matrix" }, el("caption", {}, caption, " ", el("small", {}, explained)), el("thead", {}, head), el("tbody", {}, ...rows)));
+  return scrolling(caption, el("table", { class: ids.length > 10 ? "matrix many crowd" : ids.length > 4 ? "matrix many" : "matrix" }, el("caption", {}, caption, " ", el("small", {}, explained)), el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
 function table(label, head, rows) {
