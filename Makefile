@@ -6,7 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 MODEL := worker/emotion/models/undertone-1
-CORPORA := crema_d emodb ravdess savee tess deeply_nonverbal noise_misc noise_esc10
+JUDGE = $(VENV)/bin/undertone lab evaluate --engine onnx
+folders = $(foreach corpus,$(1),--corpus folder:$(DATA)/$(corpus))
+KNOWN := crema_d emodb noise_esc10
+OTHERS := ravdess savee tess deeply_nonverbal noise_misc
 TEST_PACKAGES := chromium redis-server janus coturn espeak-ng fonts-dejavu-core
 
 # pip takes the pins of what builds the package from the environment only; its name changed in pip 25.3.
@@ -35,8 +38,8 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/undertone bench all $(ARGS)
 
 judge: $(VENV)/.base
-	$(VENV)/bin/undertone lab evaluate --engine onnx --splits $(MODEL).splits.csv --json judged.json --html judged.html \
-	  $(foreach corpus,$(CORPORA),--corpus folder:$(DATA)/$(corpus)) $(ARGS)
+	$(JUDGE) --splits $(MODEL).splits.csv --json judged.json --html judged.html $(call folders,$(KNOWN)) $(ARGS)
+	$(JUDGE) --quick --json judged-others.json --html judged-others.html $(call folders,$(OTHERS))
 
 fuzz: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.fuzz_rtp
