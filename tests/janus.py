@@ -178,8 +178,11 @@ class Publisher(Client):
         await until(lambda: self.pc.connectionState == "connected")
 
     async def unpublish(self):
+        """Janus takes no new offer, and answers nothing for 3 s, while it still takes the last connection down."""
         await self.ask(request="unpublish")
         await self.pc.close()
+        await until(lambda: any(reply.get("janus") == "hangup" for reply in self.events))
+        self.events.clear()
 
     async def leave(self):
         """Says goodbye, as an application's own button does."""
