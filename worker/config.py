@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from worker.conversation import OBSERVERS
 from worker.emotion import ENGINES
 from worker.errors import ConfigError
+from worker.packaged import packaged
 from worker.registry import check, construct, load, options, split
 from worker.rooms import ROOMS
 from worker.sinks import SINKS
@@ -173,9 +174,7 @@ def option_model(name: str, kind: str | None = None) -> type[BaseModel]:
 
 def shipped(name: str) -> Path:
     """A configuration that comes with the worker, `demo.yaml` for one."""
-    package = Path(__file__).parent
-    inside = package / "configs" / name
-    return inside if inside.exists() else package.parent / "configs" / name
+    return packaged("configs") / name
 
 
 def _section(name: str, section: Section, where: str) -> Section:
