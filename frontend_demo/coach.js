@@ -50,8 +50,8 @@ export class Coach {
     this.#going = setTimeout(() => this.#clear(strings.coach.idle), STAYS_MS);
   }
 
-  /** Shows this person's own figures, see `PersonFigures`; null while there are none. */
-  update(figures) {
+  /** Shows this person's own figures, see `PersonFigures`; null while there are none. `paced`: whether pace is measured. */
+  update(figures, paced = false) {
     const share = figures?.recent_talk_share ?? null;
     const percent = share === null ? null : Math.round(share * 100);
     write($("my-share"), percent === null ? strings.coach.shareNone : strings.coach.shareOf(percent, this.#bandInWords()));
@@ -63,6 +63,7 @@ export class Coach {
       bar.style.setProperty("--from", `${this.band[0] * 100}%`);
       bar.style.setProperty("--to", `${this.band[1] * 100}%`);
     }
+    for (const id of ["my-pace", "my-pace-label"]) $(id).hidden = !paced;
     write($("my-pace"), pace(figures?.pace_change ?? null));
     write($("my-run"), figures?.run_s >= 1 ? strings.duration(figures.run_s) : strings.coach.runNone);
   }

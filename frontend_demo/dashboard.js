@@ -1,15 +1,15 @@
 /** The engagement dashboard: a meeting's record from the worker, kept up by its events; while it runs and after it. */
 
 import { clock } from "./drawings.js";
-import { empty, fold } from "./meeting.js";
+import { fold } from "./meeting.js";
 import { overview } from "./overview.js";
-import { attach } from "./undertone.js";
+import "./voices.js";
 
 /** The page is drawn at most this often while events come; what a person does is drawn at once. */
 const DRAW_EVERY_MS = 1000;
-/** Prompts are in nobody's events but their addressees': they are asked for this often. */
-const PROMPTS_EVERY_MS = 5000;
-/** Rooms open and close: the list of meetings is asked for anew this often, and so is a record that no events keep up. */
+/** A meeting that goes on is followed by asking this often what came since: the worker decides each time what it tells. */
+const FOLLOW_EVERY_MS = 2000;
+/** Rooms open and close: the list of meetings is asked for anew this often, and so is a record that cannot be followed. */
 const LIST_EVERY_MS = 10_000;
 const KEPT = "undertone.dashboard";
 
@@ -32,14 +32,14 @@ const words = {
 /** Kept for this tab alone: a reload needs no second typing, and closing the tab forgets it. */
 let token = sessionStorage.getItem(KEPT) ?? "";
 let record = null;
-let listening = null;
-let connected = false;
+/** Whom to ask about all this, as the worker's notice says. */
+let contact = "";
+let following = 0;
 let hidden = new Set();
 let drawn = -Infinity;
 let waiting = 0;
 let trouble = "";
 let listing = 0;
-let prompting = 0;
 /** Counts what was asked for: of two answers the later question's holds. */
 let asked = 0;
 /** How far each box was scrolled, by its label; asking the box itself would lay out what is not on the screen. */
@@ -57,7 +57,8 @@ async function list() {
   clearTimeout(listing);
   try {
     const found = await ask("./v1/meetings");
-    if (!connected) trouble = found ? "" : words.unkept;
+    contact = (await ask("./v1/page"))?.notice?.contact ?? "";
+    trouble = found ? "" : words.unkept;
     await offer(found?.meetings ?? []);
   } catch (error) {
     if (error instanceof Refused) return askForToken();
@@ -86,8 +87,8 @@ async function offer(meetings) {
   const chosen = meetings.find(({ room }) => room === wanted) ?? meetings[0];
   $("meeting").value = chosen.room;
   const known = record?.room === chosen.room && (chosen.epoch === null || chosen.epoch === record.epoch);
-  // Without events, as in a room of another worker, the record itself is asked for again and again until its end.
-  if (!known || (record.closed === null && !connected)) await show(chosen.room, chosen.open);
+  // What cannot be followed, as in a room of another worker, is asked for again and again until its end.
+  if (!known || (record.closed === null && !following)) await show(chosen.room, chosen.open);
 }
 
 async function show(room, open) {
@@ -95,60 +96,43 @@ async function show(room, open) {
   const here = asked;
   const answer = await ask(`./v1/meetings/${encodeURIComponent(room)}`);
   if (here !== asked) return;
-  silence();
+  stay();
   history.replaceState(null, "", `#${new URLSearchParams({ room })}`);
   if (record?.room !== room) hidden = new Set();
   record = answer;
   trouble = record ? "" : words.gone;
-  if (record && open && record.closed === null) listen(room, await ask(`./v1/meetings/${encodeURIComponent(room)}/beside`));
+  if (record && open && record.closed === null && !record.withheld) follow();
   draw();
 }
 
-/** A token for events alone, where the worker makes such: the page's own opens more. */
-function listen(room, beside) {
-  const url = new URL(`./v1/rooms/${encodeURIComponent(room)}/events`, location.href);
-  const since = { epoch: record.epoch, seq: record.seq };
-  listening = attach(
-    { url, token: beside?.token ?? token },
-    {
-      since,
-      onEvent: take,
-      onGap: take,
-      // A snapshot stands for what was missed: only the worker's record can fill it.
-      onSnapshot: () => setTimeout(() => show(room, true).catch(() => {}), DRAW_EVERY_MS),
-      onState(state) {
-        const was = connected;
-        connected = state === "open";
-        if (connected) trouble = "";
-        else if (was) trouble = words.lost;
-        say();
-      },
-    },
-  );
-  prompting = setTimeout(prompt, PROMPTS_EVERY_MS);
+function follow() {
+  clearTimeout(following);
+  following = setTimeout(() => catchUp(asked), FOLLOW_EVERY_MS);
 }
 
-async function prompt() {
-  const beside = await ask(`./v1/meetings/${encodeURIComponent(record.room)}/beside`).catch(() => null);
-  if (!beside || !listening) return;
-  record.prompts = beside.prompts;
-  prompting = setTimeout(prompt, PROMPTS_EVERY_MS);
+function stay() {
+  clearTimeout(following);
+  following = 0;
 }
 
-function silence() {
-  clearTimeout(prompting);
-  listening?.detach();
-  [listening, connected] = [null, false];
-}
-
-function take(message) {
-  if (message.epoch > record.epoch) record = empty(record.room, message.epoch);
-  record = fold(record, message);
-  if (record.closed !== null) {
-    silence();
+/** Asks what came since, or for the whole record where that cannot be told. Of a group that has become too small nothing stays. */
+async function catchUp(here) {
+  const { room, epoch, seq, started, at } = record;
+  try {
+    const news = await ask(`./v1/meetings/${encodeURIComponent(room)}/beside?${new URLSearchParams({ epoch, since: seq })}`);
+    if (here !== asked) return;
     trouble = "";
-    list();
+    if (news?.withheld) record = { room, epoch, started, at, closed: null, withheld: news.withheld };
+    else if (!news?.events) return await show(room, Boolean(news));
+    for (const message of news.events ?? []) record = fold(record, message);
+    record.prompts = news.prompts ?? [];
+  } catch (error) {
+    if (here !== asked) return;
+    if (error instanceof Refused) return askForToken();
+    trouble = words.lost;
   }
+  if (record.closed === null && !record.withheld) follow();
+  else stay();
   drawSoon();
 }
 
@@ -164,10 +148,11 @@ function drawSoon() {
 function draw() {
   drawn = performance.now();
   say();
+  $("choices").hidden = !record || Boolean(record.withheld);
   if (!record) return $("overview").replaceChildren();
   namePeople();
-  const people = new Set(Object.keys(record.people).filter((id) => !hidden.has(id)));
-  put(Object.values(overview(record, { ...stretch(), people })).filter(Boolean));
+  const people = new Set(Object.keys(record.people ?? {}).filter((id) => !hidden.has(id)));
+  put(Object.values(overview(record, { ...stretch(), people, contact })).filter(Boolean));
 }
 
 /** The seconds that are shown; a meeting that runs is followed until somebody looks back. */
@@ -216,7 +201,7 @@ function write(element, text) {
 
 /** One box per person, made anew only when somebody came. */
 function namePeople() {
-  const ids = Object.keys(record.people);
+  const ids = Object.keys(record.people ?? {});
   const boxes = [...$("people").querySelectorAll("input")];
   if (ids.length === boxes.length && ids.every((id, place) => boxes[place].value === id && boxes[place].checked !== hidden.has(id))) return;
   const labels = ids.map((id) => {

@@ -1,21 +1,22 @@
-/** The form in front of the room: name, devices, and whether one's voice may be analysed. */
+/** The form in front of the room: what is told before anything is heard, a choice, name and devices. */
 
 import { NONE, capture, devices, stop } from "./media.js";
+import { chosen, focusChoice, isAsked, tell } from "./notice.js";
 import { $ } from "./page.js";
 import { strings } from "./strings.js";
 
 let preview = null;
+let page = null;
 
 /** Makes the form ready for a page description of the worker; `enter(choices, stream, problem)` is called on each joining. */
-export async function openEntrance({ room, token_needed, notice, janus }, enter) {
+export async function openEntrance(described, enter) {
+  const { room, token_needed, janus } = described;
   $("lead").textContent = strings.join.lead(room);
-  $("notice").textContent = notice || strings.join.notice;
+  describe(described);
   if (token_needed) demand("token");
   if (janus?.pin_needed) demand("pin");
-  // Somebody who was quicker than the worker's answer keeps what they wrote and chose.
+  // Somebody who was quicker than the worker's answer keeps what they wrote.
   $("name").value ||= recall("name") ?? "";
-  const choice = recall("analysed");
-  if (choice && !new FormData($("form")).has("analysed")) $(choice === "yes" ? "analyse" : "without").checked = true;
   $("preview").addEventListener("click", togglePreview);
   $("form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -25,8 +26,15 @@ export async function openEntrance({ room, token_needed, notice, janus }, enter)
   $("submit").disabled = false;
 }
 
+/** Tells what the worker says of its room now. A choice is made for each stay anew: one that was remembered is none. */
+function describe(described) {
+  page = described;
+  tell($("asked-first"), page);
+}
+
 /** Shows the form again, with a sentence about what happened; `wrong` when something went wrong. */
-export function reopenEntrance(words, field, wrong) {
+export function reopenEntrance(described, words, field, wrong) {
+  if (!wrong) describe(described);
   $("entrance").hidden = false;
   $("problem").classList.toggle("plain", !wrong);
   $("problem").textContent = words;
@@ -41,20 +49,20 @@ function demand(field) {
 }
 
 async function join(enter) {
-  const choice = new FormData($("form")).get("analysed");
+  const { version: text } = page.notice;
+  const level = isAsked(page) ? chosen($("asked-first")) : page.levels[0].level;
   $("problem").classList.remove("plain");
-  $("problem").textContent = choice ? "" : strings.join.choose;
-  if (!choice) return $("analyse").focus();
+  $("problem").textContent = level ? "" : strings.notice.choose;
+  if (!level) return focusChoice($("asked-first"));
   const name = $("name").value.trim();
   remember("name", name);
-  remember("analysed", choice);
   busy(true);
   endPreview();
   const { stream, problem } = await capture($("microphone").value, $("camera").value);
   busy(false);
   $("entrance").hidden = true;
   const words = ["token", "pin"].filter((field) => $(field).required).map((field) => [field, $(field).value]);
-  enter({ name, person: person(), analysed: choice === "yes", ...Object.fromEntries(words) }, stream, problem);
+  enter({ name, person: person(), level, text, ...Object.fromEntries(words) }, stream, problem);
 }
 
 function busy(joining) {

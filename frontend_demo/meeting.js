@@ -65,15 +65,15 @@ const listed =
     add(record, record[name], keys.map((key) => data[key]));
 
 const folds = {
-  "speaker.joined.v1"(record, { speaker, name, role = "", analysed }) {
-    record.people[speaker] = { name, role, analysed, present: true };
+  "speaker.joined.v1"(record, { speaker, name, role = "", analysed, level = "" }) {
+    record.people[speaker] = { name, role, analysed, level, present: true };
   },
   "speaker.left.v1"(record, { speaker }) {
     delete record.speaking[speaker];
     if (record.people[speaker]) record.people[speaker].present = false;
   },
-  "speaker.analysed.v1"(record, { speaker, analysed }) {
-    if (record.people[speaker]) record.people[speaker].analysed = analysed;
+  "speaker.analysed.v1"(record, { speaker, analysed, level = "" }) {
+    if (record.people[speaker]) Object.assign(record.people[speaker], { analysed, level });
   },
   "speech.started.v1"(record, { speaker, at }) {
     record.speaking[speaker] = at;

@@ -1,13 +1,11 @@
 /** A conversation at a glance, drawn from its record (see meeting.js). It imports drawings.js alone, so that a report can carry it whole. */
 
-import { LANE, NONE, WIDE, axis, blocks, chart, clock, curve, el, number, path, percent, scrolling, seconds, svg, time, within, x } from "./drawings.js";
+import { LANE, NONE, WIDE, axis, blocks, clock, el, number, path, percent, scrolling, seconds, svg, time, within, x } from "./drawings.js";
 
 /** More names than this in a sentence are counted instead. */
 const NAMES = 3;
 /** Seconds of a meeting before which nobody is called silent. */
 const EARLY_S = 60;
-/** And more moments than this. */
-const TIMES = 8;
 
 const words = {
   nobody: "Nobody has been heard yet.",
@@ -16,59 +14,29 @@ const words = {
   silent: (name) => `${name} did not speak.`,
   notAnalysed: (name) => `${name} is not analysed.`,
   leftOut: "not analysed",
-  headings: {
-    short: "In short",
-    people: "Who spoke when",
-    share: "Talk time",
-    engagement: "Engagement",
-    between: "Between people",
-    voices: "How voices sounded",
-    prompts: "Prompts",
-    numbers: "All numbers, whole meeting",
-  },
+  withheld: (smallest, over) =>
+    `Fewer than ${smallest} people ${over ? "were" : "are"} analysed in this meeting, so only its name and time are shown: of so few, every number would speak of single people.`,
   short: {
     speech: (share) => `Speech filled ${share} of the time.`,
     floor: (rate) => `The floor changed hands ${rate} times a minute`,
     cuts: (count) => (count ? `people cut in on each other ${words.times(count)}` : "nobody cut in on anybody"),
     longest: (run) => `The longest that anyone went on was ${run}.`,
     silent: (who, many, over) => `${who} ${over ? "did not speak" : `${many ? "have" : "has"} not spoken so far`}.`,
-    leftOut: (who, many) => `${who} ${many ? "are" : "is"} not analysed and not in these numbers.`,
+    leftOut: (count) => `${count === 1 ? "One person is" : `${count} people are`} not analysed and not in these numbers.`,
     people: (count) => `${count} people`,
   },
   peopleHint: "A bar is speech; a thin red line is the moment somebody cut in on another.",
   shareHint: "Part of all speech. Pauses are left out; where people overlapped, each one’s seconds count.",
   sides: "By side",
-  engagementHint: "From who speaks and when alone: no emotion is in it. It speaks of the room, never of a person.",
-  score: (score, confidence) => (score === null ? "n/a: more than three minutes with two people who speak are needed." : `${Math.round(score)} of 100, confidence ${percent(confidence)}`),
-  parts: { balance: "Balance", floor_changes: "Floor changes", response_lag: "Quick answers", silence: "Little silence" },
   cutOff: "Who cut in on whom",
   cutOffHint: "Rows were cut off, columns cut in.",
   follows: "Who followed whom",
   followsHint: "Rows had the floor, columns took it.",
-  voicesHint: "Estimates from the sound alone, often wrong for one person at one moment: read the course, and ask the person. Solid line: lively is up, calm is down. Dashed line: pleasant is up, unpleasant is down.",
-  sounded: (name, parts) => `${name} sounded ${parts.map(([label, share]) => `${LABELS[label]} ${percent(share)}`).join(", ")}.`,
-  course: (name) => `The course of ${name}’s voice`,
-  mixed: (name) => `${name} had no clear tone.`,
-  unclear: (share) => ` ${percent(share)} had no clear tone.`,
-  unheard: (name) => `${name}: too little was heard.`,
-  shift: { arousal_rise: "Sounded livelier for a while", to_negative: "Sounded less pleasant for a while" },
-  shifted: (kind, times) => `${words.shift[kind] ?? kind}: at ${times.slice(0, TIMES).join(", ")}${times.length > TIMES ? ` and ${times.length - TIMES} times more` : ""}.`,
-  noPrompts: "No prompts, or none that are kept where this is read.",
   nobodyChosen: "Nobody is chosen.",
-  notMeasured: "Not measured in this meeting.",
-  answers: { dismissed: "dismissed", snoozed: "snoozed", not_helpful: "not helpful", null: "no answer" },
-  whole: "Whole meeting",
-  managers: "managers",
-  balance: "Balance",
-  silence: "Silence",
-  overlap: "Overlap",
-  floor: "Floor changes a minute",
   missed: (count) => `${count} events did not arrive; what is shown may lack them.`,
   outage: (from, to) => `The worker was not in the room from ${clock(from)} to ${clock(to)}: nothing was heard then.`,
   forgotten: (count) => `The oldest ${count} entries are no longer held.`,
 };
-
-const LABELS = { neutral: "neutral", positive: "positive", tense: "tense", low: "low", null: "without a label" };
 
 const COLUMNS = [
   ["Talk time", (one) => time(one.talk_s)],
@@ -83,26 +51,35 @@ const COLUMNS = [
 ];
 
 /**
- * Nodes for a page: notes, and one section each: short, people, share, engagement, between, voices, prompts, numbers.
+ * The sections of a page in their order: a heading, and what draws the nodes below it, null where there is nothing to
+ * show. voices.js fills in those that are empty here; a page without it has none of them.
+ */
+export const parts = {
+  short: { heading: "In short", draw: short },
+  people: { heading: "Who spoke when", draw: ({ record, ids, span }) => [record.interruptions.length ? hint(words.peopleHint) : "", timeline(record, ids, span)] },
+  share: { heading: "Talk time", draw: ({ record, ids, span, whole }) => [hint(words.shareHint), shares(record, ids, span, whole)] },
+  engagement: null,
+  between: { heading: "Between people", draw: between },
+  voices: null,
+  prompts: null,
+  numbers: { heading: "All numbers, whole meeting", draw: ({ record, ids }) => [numbers(record, ids)] },
+};
+
+/**
+ * Nodes for a page: notes, and one section for each of `parts` that has something to show.
+ *
+ * People stand in the order in which they came, whatever their numbers are.
  *
  * @param {object} record
- * @param {{ from?: number, to?: number, people?: Set<string> | null }} view  seconds that are shown, and who; null is everyone
+ * @param {{ from?: number, to?: number, people?: Set<string> | null, contact?: string }} view  seconds that are shown, and who; null is everyone; whom to turn to
  */
-export function overview(record, { from = 0, to = record.at, people = null } = {}) {
+export function overview(record, { from = 0, to = record.at, people = null, contact = record.contact ?? "" } = {}) {
+  if (record.withheld) return { short: section("short", parts.short.heading, el("p", {}, words.withheld(record.withheld.smallest, record.closed !== null))) };
   const ids = Object.keys(record.people).filter((id) => !people || people.has(id));
-  const span = [from, Math.max(to, from + 1)];
-  const whole = from <= 0 && to >= record.at;
-  return {
-    notes: notes(record),
-    short: section("short", short(record)),
-    people: section("people", record.interruptions.length ? hint(words.peopleHint) : "", timeline(record, ids, span)),
-    share: section("share", hint(words.shareHint), shares(record, ids, span, whole)),
-    engagement: section("engagement", hint(words.engagementHint), engagement(record, span)),
-    between: section("between", between(record, ids, span, whole)),
-    voices: ids.some((id) => record.emotion[id]?.length) ? section("voices", hint(words.voicesHint), voices(record, ids, span)) : null,
-    prompts: section("prompts", prompts(record, ids, span)),
-    numbers: section("numbers", numbers(record, ids)),
-  };
+  const view = { record, ids, span: [from, Math.max(to, from + 1)], whole: from <= 0 && to >= record.at, contact };
+  const drawn = Object.entries(parts).map(([name, part]) => [name, part?.heading, part?.draw(view)]);
+  const sections = drawn.filter(([, , nodes]) => nodes).map(([name, heading, nodes]) => [name, section(name, heading, ...nodes)]);
+  return { notes: notes(record), ...Object.fromEntries(sections) };
 }
 
 // ---- sections ----
@@ -117,20 +94,21 @@ function notes(record) {
 }
 
 /** What there is to say of everyone together; of single people only that they were not heard. */
-function short(record) {
+function short({ record }) {
   const { room, speakers = {} } = record.figures ?? {};
-  if (!room?.speech_s) return el("p", {}, words.nobody);
+  if (record.figures && !room) return null;
+  if (!room?.speech_s) return [el("p", {}, words.nobody)];
   const heard = Object.keys(record.people).filter((id) => record.people[id].analysed);
   const silent = record.at < EARLY_S ? [] : heard.filter((id) => (speakers[id]?.talk_s ?? 0) === 0 && (record.people[id].present || record.closed !== null));
-  const leftOut = Object.keys(record.people).filter((id) => !record.people[id].analysed);
+  const leftOut = Object.values(record.people).filter((one) => !one.analysed).length;
   const longest = Math.max(0, ...Object.values(speakers).map((one) => one.longest_run_s));
   const sentences = [];
   if (room.silence_share !== null) sentences.push(words.short.speech(percent(1 - room.silence_share)));
   if (room.floor_changes_per_min !== null) sentences.push(`${words.short.floor(number(room.floor_changes_per_min, 1))}, and ${words.short.cuts(room.interruptions)}.`);
   if (longest) sentences.push(words.short.longest(clock(longest)));
   if (silent.length) sentences.push(words.short.silent(named(record, silent), silent.length > 1, record.closed !== null));
-  if (leftOut.length) sentences.push(words.short.leftOut(named(record, leftOut), leftOut.length > 1));
-  return el("p", {}, sentences.join(" "));
+  if (leftOut) sentences.push(words.short.leftOut(leftOut));
+  return [el("p", {}, sentences.join(" "))];
 }
 
 function named(record, ids) {
@@ -181,33 +159,12 @@ function talkIn(record, span) {
   return Object.fromEntries(heard.map((id, place) => [id, [all ? seconds[place] / all : null, seconds[place]]]));
 }
 
-function engagement(record, span) {
-  const last = record.engagement.at(-1) ?? [0, null, 0];
-  const parts = Object.entries(record.parts ?? {}).map(([name, value]) => [words.parts[name] ?? name, value, null, "measure"]);
-  const room = record.figures?.room;
-  const facts = room && [
-    [words.balance, percent(room.balance)],
-    [words.floor, number(room.floor_changes_per_min, 1)],
-    [words.silence, percent(room.silence_share)],
-    [words.overlap, percent(room.overlap_share)],
-  ];
-  const points = record.engagement.filter(([at, score]) => score !== null && within(at, span)).map(([at, score]) => [at, score / 100]);
-  return el(
-    "div",
-    {},
-    el("p", { class: "score" }, record.parts === null && record.figures ? words.notMeasured : words.score(last[1], last[2])),
-    points.length > 1 ? el("div", { class: "chart" }, chart(words.headings.engagement, curve("line", points, span))) : "",
-    parts.length ? bars(parts) : "",
-    facts ? el("h3", {}, words.whole) : "",
-    facts ? el("dl", { class: "facts-list" }, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : "",
-  );
-}
-
-function between(record, ids, span, whole) {
+function between({ record, ids, span, whole }) {
   const spoke = ids.filter((id) => record.people[id].analysed);
+  if (Object.keys(record.people).length < 2) return null;
   const cuts = whole ? (record.figures?.interrupted_by ?? {}) : tally(record.interruptions.filter(([at]) => within(at, span)).map(([, speaker, by]) => [speaker, by]));
   const floor = whole ? (record.figures?.floor ?? {}) : tally(changes(record.turns, span));
-  return el("div", { class: "matrices" }, matrix(record, spoke, cuts, words.cutOff, words.cutOffHint), matrix(record, spoke, floor, words.follows, words.followsHint));
+  return [el("div", { class: "matrices" }, matrix(record, spoke, cuts, words.cutOff, words.cutOffHint), matrix(record, spoke, floor, words.follows, words.followsHint))];
 }
 
 /** Of each turn that began in a part of the meeting, who had the floor before and who took it. */
@@ -225,51 +182,13 @@ function tally(pairs) {
   return counts;
 }
 
-function voices(record, ids, span) {
-  const rows = ids.map((id) => {
-    const name = record.people[id].name;
-    const points = (record.emotion[id] ?? []).filter(([at]) => within(at, span));
-    if (points.length < 3) return el("div", { class: "voice-row" }, el("p", { class: "hint" }, words.unheard(name)));
-    const said = sounded(name, points);
-    const lines = [["line", 1], ["second", 2]].map(([kind, place]) => curve(kind, points.filter((point) => point[place] !== null).map((point) => [point[0], (point[place] + 1) / 2]), span));
-    const shifts = record.shifts.filter(([at, speaker]) => speaker === id && within(at, span));
-    return el(
-      "div",
-      { class: "voice-row" },
-      el("p", {}, said),
-      lines[0].getAttribute("d") ? el("div", { class: `chart ${hue(record, id)}` }, chart(words.course(name), path("rest", `M0 50H${WIDE}`), ...lines)) : "",
-      ...Object.entries(Object.groupBy(shifts, ([, , kind]) => kind)).map(([kind, list]) => el("p", { class: "hint" }, words.shifted(kind, list.map(([at]) => clock(at))))),
-    );
-  });
-  return el("div", { class: "voice-rows" }, ...rows);
-}
-
-function sounded(name, points) {
-  const counts = {};
-  for (const [, , , label] of points) counts[label] = (counts[label] ?? 0) + 1;
-  const { mixed = 0, ...labels } = counts;
-  const parts = Object.entries(labels).sort(([, a], [, b]) => b - a);
-  if (parts.length === 0) return words.mixed(name);
-  return words.sounded(name, parts.map(([label, count]) => [label, count / points.length])) + (mixed ? words.unclear(mixed / points.length) : "");
-}
-
-function prompts(record, ids, span) {
-  const shown = record.prompts.filter(({ at, to }) => within(at, span) && (to === "managers" || ids.includes(to)));
-  if (shown.length === 0) return el("p", {}, words.noPrompts);
-  const items = shown.map(({ at, to, text, reason, answer }) => {
-    const whom = to === "managers" ? words.managers : record.people[to].name;
-    const head = el("p", { class: "hint" }, `${clock(at)} · ${whom} · ${words.answers[answer] ?? answer}`);
-    return el("li", {}, head, el("p", { class: "prompt-said" }, text), el("p", { class: "hint" }, reason));
-  });
-  return el("ol", { class: "prompt-list" }, ...items);
-}
-
 function numbers(record, ids) {
   const figures = record.figures?.speakers ?? {};
   const shown = ids.filter((id) => figures[id]);
   if (shown.length === 0) return el("p", {}, words.nobody);
-  const rows = shown.map((id) => [record.people[id].name, ...COLUMNS.map(([, show]) => show(figures[id]))]);
-  return table(words.headings.numbers, COLUMNS.map(([name]) => name), rows);
+  const columns = COLUMNS.filter(([, show]) => shown.some((id) => show(figures[id]) !== NONE));
+  const rows = shown.map((id) => [record.people[id].name, ...columns.map(([, show]) => show(figures[id]))]);
+  return table(parts.numbers.heading, columns.map(([name]) => name), rows);
 }
 
 // ---- drawings ----
@@ -280,7 +199,7 @@ function spoken(record, id, [from, to]) {
   return all.filter(([start, end]) => end > from && start < to).map(([start, end]) => [Math.max(start, from), Math.min(end, to)]);
 }
 
-function bars(rows) {
+export function bars(rows) {
   const items = rows.map(([name, share, secs, kind]) => {
     const value = share === null ? NONE : percent(share) + (secs === null ? "" : `, ${clock(secs)}`);
     const fill = el("span", { class: "bar-fill", style: `width:${(share ?? 0) * 100}%` });
@@ -311,11 +230,11 @@ function table(label, head, rows) {
 // ---- pieces ----
 
 /** Colours tell neighbours apart, and stay when others are hidden; names stand beside them. */
-const hue = (record, id) => `voice-${Object.keys(record.people).indexOf(id) % 6}`;
+export const hue = (record, id) => `person-${Object.keys(record.people).indexOf(id) % 6}`;
 
-function section(name, ...content) {
-  return el("section", { class: `part part-${name}`, "aria-labelledby": `part-${name}` }, el("h2", { id: `part-${name}` }, words.headings[name]), ...content);
+function section(name, heading, ...content) {
+  return el("section", { class: `part part-${name}`, "aria-labelledby": `part-${name}` }, el("h2", { id: `part-${name}` }, heading), ...content);
 }
 
-const hint = (text) => el("p", { class: "hint" }, text);
+export const hint = (text) => el("p", { class: "hint" }, text);
 

@@ -15,3 +15,14 @@ export function writeTexts() {
 export function write(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
+
+/** Fills a `dl` with [term, words]; where the words are null there is no line. Elements whose words stay are left alone. */
+export function list(element, entries) {
+  const lines = entries.filter(([, words]) => words !== null);
+  while (element.children.length > lines.length * 2) element.lastElementChild.remove();
+  for (const [n, [term, words]] of lines.entries()) {
+    if (element.children.length === n * 2) element.append(document.createElement("dt"), document.createElement("dd"));
+    write(element.children[n * 2], term);
+    write(element.children[n * 2 + 1], words);
+  }
+}

@@ -15,11 +15,13 @@ function line(tag, text, className = "") {
 }
 
 const began = record.started && Date.parse(record.started) > 0 ? new Date(record.started).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" }) : null;
-const people = Object.keys(record.people).length;
-const facts = [began, `${clock(record.at)} long`, `${people} ${people === 1 ? "person" : "people"}`].filter(Boolean).join(" · ");
+const people = Object.keys(record.people ?? {}).length;
+const crowd = record.for || record.withheld ? null : `${people} ${people === 1 ? "person" : "people"}`;
+const facts = [began, `${clock(record.at)} long`, crowd].filter(Boolean).join(" · ");
 const head = document.createElement("header");
 head.className = "report-head";
 head.append(line("h1", record.room), line("p", facts, "hint"));
+if (record.note) head.append(line("p", record.note));
 
 const grid = document.createElement("div");
 grid.className = "overview";
@@ -28,5 +30,5 @@ grid.append(...Object.values(sections).filter(Boolean));
 main.append(
   head,
   grid,
-  line("p", "Made by Undertone from who spoke and when, and from how voices sounded where that was asked for. No sound and no word was kept. Numbers describe this conversation, not the people in it; they are no basis for judging anybody's work.", "report-foot hint"),
+  line("p", "Made by Undertone. No sound and no word was kept. Numbers describe this conversation, not the people in it, and nobody is ranked; they are no basis for judging anybody's work.", "report-foot hint"),
 );

@@ -6,6 +6,7 @@ const GATHERING_MS = 2000;
 const PAUSES_MS = [1000, 2000, 4000, 8000];
 const FINAL = { 4400: "refused", 4401: "token", 4409: "elsewhere" };
 const CLOSING = [1001, 4503];
+const PATIENCE_MS = 5000;
 
 export class Room {
   #socket = null;
@@ -16,12 +17,14 @@ export class Room {
   #failures = 0;
   #timer = 0;
   #complaint = "";
+  #passes = [];
 
   /**
    * @param url  WebSocket address of the room
-   * @param hello  the fields of the first message, `join`
+   * @param hello  the fields of the first message, `join`; `level` and `text`, which words were shown, follow the person's choice
    * @param stream  the person's own tracks: any of one audio, one video
-   * @param on  what to call: status(kind, words), welcome(you), participants(list), media(speaker -> {audio, video}), message(event)
+   * @param on  what to call: status(kind, words), welcome(you), participants(list), media(speaker -> {audio, video}), message(event),
+   *   consent({state, level, agreed}): where the worker says that this person stands
    */
   constructor(url, hello, stream, on) {
     Object.assign(this, { url, hello, stream, on });
@@ -51,6 +54,22 @@ export class Room {
     this.#send({ type: "mute", muted });
   }
 
+  /** How much may be made of this person's voice from now on, also after coming back; `text` is the version of the words they read. */
+  choose(level, text) {
+    Object.assign(this.hello, { level, text });
+    this.#send({ type: "consent", level, text });
+  }
+
+  /** What is known and kept of this person: `GET` has it, `DELETE` erases it. Rejects where the worker gives no pass. */
+  async ask(method) {
+    const token = await new Promise((resolve, reject) => {
+      this.#passes.push(resolve);
+      setTimeout(() => reject(new Error("No pass came.")), PATIENCE_MS);
+      this.#send({ type: "pass" });
+    });
+    return fetch(new URL("./me", this.url.href.replace(/^ws/, "http")), { method, headers: { Authorization: `Bearer ${token}` } });
+  }
+
   /** What this person did with a prompt. */
   answer(prompt, answer) {
     this.#send({ type: "coaching", prompt, answer });
@@ -68,7 +87,7 @@ export class Room {
 
   /** A participant and what is known of their voice. */
   view(participant, { speakers }) {
-    return [participant, speakers[participant.speaker] ?? stranger];
+    return [participant, speakers[participant.speaker] ?? { ...stranger, level: participant.level }];
   }
 
   #sender(kind) {
@@ -91,6 +110,10 @@ export class Room {
       this.wanted = message.wanted;
     } else if (message.type === "participants") {
       this.on.participants(message.participants);
+    } else if (message.type === "consent") {
+      this.on.consent(message);
+    } else if (message.type === "pass") {
+      for (const resolve of this.#passes.splice(0)) resolve(message.token);
     } else if (message.type === "error") {
       this.#complaint = message.message;
     }

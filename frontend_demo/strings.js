@@ -7,6 +7,15 @@ function duration(seconds) {
   return minutes < 10 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
 }
 
+const days = (count) => (count === 1 ? "1 day" : `${count} days`);
+const times = (count) => ["never", "once", "twice"][count] ?? `${count} times`;
+
+/** A share of change in words. */
+function against(change, more, less) {
+  const percent = Math.round(Math.abs(change) * 100);
+  return percent === 0 ? "as usual" : `${percent} % ${change > 0 ? more : less} than usual`;
+}
+
 export const strings = {
   title: (room) => (room ? `${room} · Undertone` : "Undertone"),
   brand: "Undertone",
@@ -28,26 +37,41 @@ export const strings = {
     stopPreview: "Stop preview",
     previewing: "This is how others will see you.",
     previewHint: "Check your picture first, if you like.",
-    noticeHeading: "This room is being analysed",
-    notice:
-      "The room hears how long each person talks and how each voice sounds: lively or calm; neutral, positive, tense or low. " +
-      "It hears the sound only, not what you feel, and can be wrong. Everyone here can see it. Audio is never stored. You may join without being analysed.",
-    choice: "Your voice",
-    analyse: "Analyse my voice",
-    analyseHint: "My talk time and how my voice sounds are shown to everyone here.",
-    without: "Do not analyse my voice",
-    withoutHint: "Others hear me; nothing is measured.",
-    choose: "Please choose whether your voice may be analysed.",
     submit: "Join",
     joining: "Joining…",
   },
 
+  notice: {
+    heading: "This room is being analysed",
+    nothing: "Nothing is measured in this room",
+    choice: "What may be measured of your voice?",
+    choose: "Please choose what may be measured of your voice.",
+    purpose: "Purpose",
+    operator: "Run by",
+    seenBy: "Seen by",
+    kept: "Kept",
+    keptDays: (events, prompts) => (events === prompts ? days(events) : `${days(events)}; suggestions ${days(prompts)}`),
+    contact: "Contact",
+  },
+
+  /** Used where the worker's own words are not at hand. */
+  level: { presence: "Nothing", metrics: "My talk time", prosody: "My talk time, pace and loudness", emotion: "My talk time, pace, loudness and tone" },
+
   banner: {
-    text: "This room is being analysed",
-    on: "Talk time and the sound of each voice. Audio is never stored.",
-    off: "Your own voice is not. Audio is never stored.",
+    on: "This room is being analysed",
+    onFor: (operator) => `This room is being analysed for ${operator}`,
+    off: "Nothing is measured in this room",
+    choice: (level) => `Measured of you: ${level}. Sound is never stored.`,
+    unanswered: "Measured of you: nothing, until you answer.",
+    nothing: "Sound is never stored.",
     listener: (name) => `By “${name}”.`,
     nobody: "At present nobody listens, so nothing is analysed.",
+  },
+
+  sheet: {
+    heading: "Please choose again",
+    why: "The words that you agreed to do not hold any more. Until you answer, nothing of your voice is measured; the call goes on.",
+    submit: "Save my choice",
   },
 
   controls: {
@@ -57,6 +81,8 @@ export const strings = {
     hide: "Hide camera",
     noCamera: "No camera",
     sound: "Turn on sound",
+    stop: "Stop analysing me",
+    mine: "My data",
     leave: "Leave",
     rejoin: "Rejoin",
   },
@@ -67,18 +93,27 @@ export const strings = {
   muted: "Muted",
 
   mood: {
-    neutral: "Sounds neutral",
-    positive: "Sounds positive",
-    tense: "Sounds tense",
-    low: "Sounds low",
+    neutral: "Sounded neutral",
+    positive: "Sounded positive",
+    tense: "Sounded tense",
+    low: "Sounded low",
     mixed: "Mixed signals",
-    calm: "Calm",
-    usual: "As usual",
-    lively: "Lively",
+    calm: "Sounded calm",
+    usual: "Sounded as usual",
+    lively: "Sounded lively",
     unsure: "Unsure",
     listening: "Listening…",
     unavailable: "Not available",
+    talkOnly: "Talk time only",
+    measured: "Talk time, pace, loudness",
     off: "Not analysed",
+  },
+  /** Pace in percent, loudness in decibels against somebody's usual, as [words, the rest of them]; see `manner`. */
+  manner({ pace, loudness }) {
+    const parts = [];
+    if (pace) parts.push(`${Math.abs(pace)} % ${pace > 0 ? "faster" : "slower"}`);
+    if (loudness) parts.push(`${Math.abs(loudness)} dB ${loudness > 0 ? "louder" : "softer"}`);
+    return parts.length ? [parts.join(" · "), "than usual"] : ["Pace and loudness", "as usual"];
   },
   certainty: {
     sure: "sure",
@@ -90,12 +125,12 @@ export const strings = {
     notSpeech: "no single clear voice",
     learning: "getting to know this voice",
     none: "",
-    off: "their choice",
   },
   sureness: (words, percent) => (percent ? `${words} · ${percent} %` : words),
-  yourChoice: "your choice",
   trends: (lively, pleasant) =>
-    lively === "none" ? "The last minute: not enough heard yet" : `The last minute: liveliness ${lively}${pleasant === "none" ? "" : `, pleasantness ${pleasant}`}`,
+    lively === "none"
+      ? "The last minute: not enough heard yet"
+      : `How the voice sounded in the last minute: liveliness ${lively}${pleasant === "none" ? "" : `, pleasantness ${pleasant}`}`,
   cue: {
     cutOff: (name) => (name ? `Was cut off by ${name}` : "Was cut off"),
     long: (seconds) => `Has gone on for ${duration(seconds)}`,
@@ -121,11 +156,51 @@ export const strings = {
     paceSlower: (percent) => `${percent} % slower than your usual`,
     run: "You have had the floor for",
     runNone: "not speaking",
-    off: "You chose not to be analysed, so there is nothing to suggest.",
+    off: "You are not analysed, so there is nothing to suggest.",
   },
   duration,
   talk: ({ seconds, share }) => (seconds < 0.5 ? "Has not spoken yet" : `${duration(seconds)} · ${Math.round(share * 100)} % of the talk`),
-  talkOff: "Talk time is not measured",
+
+  mine: {
+    heading: "My data",
+    close: "Close",
+    choice: "My choice now",
+    unanswered: "You have not answered yet.",
+    less: (agreed, level) => `You agreed to “${agreed}”; as things are, no more than “${level}” is measured.`,
+    now: (level) => `What may be measured of your voice now: ${level}.`,
+    stopped: "Nothing of your voice is measured any more. The others see and hear you as before.",
+    known: "What is known of you now",
+    nothing: "Your name, and that you are here. Nothing of your voice is measured.",
+    level: "Measured",
+    talk: "Talk time",
+    turns: "Turns",
+    cuts: "Interruptions",
+    cutsOf: (by, of) => `You cut others off: ${times(by)}. You were cut off: ${times(of)}.`,
+    pace: "Pace",
+    paceOf: (rate, change) => `${rate.toFixed(1)} syllables per second${change === null ? "" : `, ${against(change, "faster", "slower")}`}`,
+    loudness: "Loudness",
+    loudnessOf: (change) => (Math.round(change) === 0 ? "as usual" : `${Math.abs(Math.round(change))} dB ${change > 0 ? "louder" : "softer"} than usual`),
+    pitch: "Pitch",
+    pitchOf: (semitones) => `moved over ${semitones.toFixed(1)} semitones`,
+    sounded: "Your voice",
+    soundedOf: (mood, sureness) => (sureness ? `${mood} (${sureness})` : mood),
+    none: "nothing yet",
+    terms: "On what terms",
+    contest: (contact) => `This is computed from sound alone and can be wrong. To contest it, or to ask about it: ${contact}.`,
+    contestNobody: "This is computed from sound alone and can be wrong. To contest it, ask whoever runs this room.",
+    download: "Download my data",
+    downloaded: "Your data were saved as undertone-my-data.json.",
+    erase: "Erase what was kept",
+    sure: "Erase everything that was made and kept of you in this room? Nobody can bring it back. From then on nothing of your voice is measured. You stay in the call, and may choose anew.",
+    eraseYes: "Yes, erase it",
+    eraseNo: "No, keep it",
+    working: "One moment…",
+    failed: (contact) => `This page cannot do that here. Ask ${contact || "whoever runs this room"}.`,
+    erased: (records) => (records === 1 ? "One record was erased." : `${records} records were erased.`),
+    cut: (records) => (records === 1 ? "One that is of others too was kept without you." : `${records} that are of others too were kept without you.`),
+    erasedNothing: "Nothing of you was kept, so there was nothing to erase.",
+    notErased: (stores, contact) => `Not reached: ${stores.join(", ")}. Try again later, or ask ${contact || "whoever runs this room"}.`,
+  },
 
   status: {
     connecting: "Connecting…",

@@ -1,6 +1,7 @@
 /** One speaker's tile: picture, sound, and what the room knows about the voice. */
 
-import { arousal, cue, mood, trendLines, trendWord } from "./events.js";
+import { arousal, cue, limited, manner, mood, trendLines, trendWord } from "./events.js";
+import { atLeast, lower } from "./levels.js";
 import { strings } from "./strings.js";
 
 /** Words change at most this often, so that they can be read; the ring follows the voice at once. */
@@ -50,18 +51,22 @@ export class Tile {
     if (this.#parts.audio.srcObject) await this.#parts.audio.play();
   }
 
-  /** `nameOf` gives the display name of a speaker. */
-  update(participant, speaker, now, nameOf = () => "") {
+  /** `nameOf` gives the display name of a speaker. What needs a higher level than the person's is cleared at once. */
+  update(participant, voice, now, nameOf = () => "") {
     const { element } = this;
-    const value = participant.analysed ? arousal(speaker) : null;
+    const level = lower(participant.level, voice.level);
+    const speaker = limited(voice, level);
+    const value = arousal(speaker);
     const speaking = speaker.speaking && !participant.muted;
+    if (element.dataset.level !== level) this.#written = -Infinity;
+    element.dataset.level = level;
     element.classList.toggle("speaking", speaking);
     element.classList.toggle("muted", participant.muted);
     element.dataset.speaking = speaking;
     element.dataset.arousal = value ?? "";
-    element.dataset.talk = speaker.talk.seconds;
+    element.dataset.talk = atLeast(level, "metrics") ? speaker.talk.seconds : "";
     element.style.setProperty("--arousal", `${((value ?? 0) + 1) * 50}%`);
-    this.#write(() => this.#say(participant, { ...speaker, analysed: participant.analysed }, speaking, now, nameOf));
+    this.#write(() => this.#say(participant, speaker, speaking, now, nameOf));
   }
 
   #write(words) {
@@ -78,8 +83,10 @@ export class Tile {
 
   #say(participant, speaker, speaking, now, nameOf) {
     const { word, certainty, percent } = mood(speaker, now);
-    const { analysed, talk } = speaker;
-    const said = analysed ? cue(speaker, now) : null;
+    const measured = word === "measured" ? manner(speaker) : null;
+    const sounded = [strings.mood[word], strings.sureness(strings.certainty[certainty], percent)];
+    const [told, rest] = measured ? strings.manner(measured) : sounded;
+    const said = cue(speaker, now);
     this.element.dataset.mood = word;
     this.element.setAttribute("aria-label", participant.name);
     const voice = participant.muted ? strings.muted : speaking ? strings.speaking : "";
@@ -87,16 +94,16 @@ export class Tile {
       name: participant.name,
       initials: initials(participant.name),
       voice,
-      mood: strings.mood[word],
-      certainty: !analysed && this.own ? strings.yourChoice : strings.sureness(strings.certainty[certainty], percent),
-      talk: analysed ? strings.talk(talk) : strings.talkOff,
+      mood: told,
+      certainty: rest,
+      talk: atLeast(speaker.level, "metrics") ? strings.talk(speaker.talk) : "",
       cue: said ? strings.cue[said.word](said.seconds ?? nameOf(said.by)) : "",
     };
     for (const [part, text] of Object.entries(texts)) if (this.#parts[part].textContent !== text) this.#parts[part].textContent = text;
     this.#parts.chip.hidden = !voice;
     this.#parts.icon.setAttribute("href", participant.muted ? "./icons.svg#mic-off" : "./icons.svg#voice");
-    this.#parts.share.style.setProperty("--share", `${analysed ? talk.share * 100 : 0}%`);
-    this.#draw(analysed ? speaker.trend : [], now);
+    this.#parts.share.style.setProperty("--share", `${speaker.talk.share * 100}%`);
+    this.#draw(speaker.trend, now);
   }
 
   #draw(trend, now) {

@@ -17,7 +17,7 @@ const ONE = /** @type {const} */ ({ ...AT, speaker: "string" });
 const HEARD = /** @type {const} */ ({ ...ONE, window_start: "number", engine: "string" });
 const FELT = /** @type {const} */ ({ arousal: "number?", valence: "number?", scores: ["number"], confidence: "number" });
 const TALK = /** @type {const} */ ({ seconds: "number", share: "number" });
-const FLAGS = /** @type {const} */ ({ analysed: "boolean", present: "boolean", muted: "boolean", speaking: "boolean" });
+const FLAGS = /** @type {const} */ ({ analysed: "boolean", level: "string", present: "boolean", muted: "boolean", speaking: "boolean" });
 const PERSON = /** @type {const} */ ({ name: "string", generation: "number", ...FLAGS, talk: TALK });
 const RATES = /** @type {const} */ ({ overlap_share: "number?", silence_share: "number?", recent_silence_share: "number?" });
 const FLOOR = /** @type {const} */ ({ floor_changes: "number", floor_changes_per_min: "number?", recent_floor_changes_per_min: "number?" });
@@ -29,7 +29,8 @@ const SIDE = /** @type {const} */ ({ talk_s: "number", talk_share: "number?", re
 const RUN = /** @type {const} */ ({ recent_talk_s: "number", recent_equal_share: "number?", turns: "number", run_s: "number", longest_run_s: "number" });
 const CUT = /** @type {const} */ ({ ...CUTS, interrupted: "number", recent_interrupted: "number", back_channels: "number" });
 const PACE = /** @type {const} */ ({ silent_for_s: "number", syllables_per_s: "number?", pace_change: "number?", loudness_change_db: "number?" });
-const ALONE = /** @type {const} */ ({ ...SIDE, ...RUN, ...CUT, ...REPLY, ...PACE });
+const PITCH = /** @type {const} */ ({ pitch_spread_st: "number?", pitch_spread_change_st: "number?" });
+const ALONE = /** @type {const} */ ({ ...SIDE, ...RUN, ...CUT, ...REPLY, ...PACE, ...PITCH });
 const MEETING = /** @type {const} */ ({ window_s: "number", room: TOGETHER, speakers: [ALONE], sides: [SIDE], silent: "string[]" });
 const PROMPT = /** @type {const} */ ({ ...AT, prompt: "string", to: "string", rule: "string" });
 const WORDS = /** @type {const} */ ({ severity: "string", text: "string", reason: "string", numbers: ["value"], expires_s: "number" });
@@ -38,14 +39,14 @@ const STATE = /** @type {const} */ ({ room: "string", at: "number", speakers: [P
 /** What the `data` of each event holds; docs/events.md says what it means. `?` is "or null", `value` a number, a
  * string or null, `[]` several in order, and a list a map to its type. */
 export const EVENTS = /** @type {const} */ ({
-  "speaker.joined.v1": { ...ONE, name: "string", generation: "number", analysed: "boolean", role: "string" },
+  "speaker.joined.v1": { ...ONE, name: "string", generation: "number", analysed: "boolean", role: "string", level: "string" },
   "speaker.left.v1": { ...ONE, reason: "string" },
   "speaker.muted.v1": ONE,
   "speaker.unmuted.v1": ONE,
-  "speaker.analysed.v1": { ...ONE, analysed: "boolean" },
+  "speaker.analysed.v1": { ...ONE, analysed: "boolean", level: "string" },
   "speech.started.v1": ONE,
   "speech.ended.v1": { ...ONE, started: "number" },
-  "speech.measured.v1": { ...ONE, window_start: "number", syllables_per_s: "number?", level_dbfs: "number" },
+  "speech.measured.v1": { ...ONE, window_start: "number", syllables_per_s: "number?", level_dbfs: "number", pitch_spread_st: "number?" },
   "turn.started.v1": { ...ONE, previous: "string?", gap_s: "number?" },
   "turn.ended.v1": { ...ONE, started: "number" },
   "interrupted.v1": { ...ONE, by: "string", overlap_s: "number" },

@@ -10,10 +10,11 @@ import aioice.ice
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from tests.consenting import TERMS
+from tests.consenting import consent as new_consent
 from worker.audio.rtp import RtpHeader, parse
 from worker.events import SpeakerJoined
 from worker.ops.http import Server
-from worker.privacy.policy import Consent
 from worker.rooms import guests
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.webrtc.peer import Line
@@ -30,7 +31,7 @@ class Hall:
     """An embedded room on a free port, with a note of everything it gives."""
 
     def __init__(self, **options):
-        self.server, self.policy = Server(port=0), Consent()
+        self.server, self.policy = Server(port=0), new_consent()
         self.room = EmbeddedRoom(self.server, self.policy, "hall", **options)
         self.items, self.latest = [], {}
 
@@ -61,6 +62,11 @@ async def hall(**options):
         await one.server.stop()
 
 
+def choice(level="emotion"):
+    """How much a person agrees to, as their page says it."""
+    return {"level": level, "text": TERMS.text}
+
+
 class Silent(MediaStreamTrack):
     """A track that never says anything; tests send packets of their own."""
 
@@ -76,7 +82,7 @@ class Guest:
     """A browser's part, played by aiortc."""
 
     def __init__(self, hall, session, name="Ada", person=PERSON, **hello):
-        self.hello = {"type": "join", "name": name, "person": person, "analysed": True} | hello
+        self.hello = {"type": "join", "name": name, "person": person} | choice() | hello
         self.url = f"http://127.0.0.1:{hall.server.port}/v1/rooms/hall/join"
         self.session = session
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -167,9 +173,9 @@ def vanish(guest):
         protocol.transport.sendto = lambda data, address: None
 
 
-def admit(room, name, analysed=True):
+def admit(room, name, level="emotion"):
     """Someone whose media flows; what is sent to them is in `sent`."""
-    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}", "analysed": analysed})
+    one = room._admit({"type": "join", "name": name, "person": f"{PERSON} {name}"} | choice(level))
     one.sent = []
     one.peer.transport.send = lambda data: one.sent.append(parse(data)) or True
     one.peer.outgoing += [Line(kind, f"{kind}{n}", 96, 10 * n, None) for n in (1, 2) for kind in ("audio", "video")]

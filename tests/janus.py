@@ -18,10 +18,10 @@ import pytest
 from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
 
+from tests.consenting import consent as new_consent
 from tests.support import free_port, require, wait_for_port
 from worker.audio import AudioChunk
 from worker.errors import RoomError
-from worker.privacy.policy import Consent
 from worker.rooms import Tick
 from worker.rooms.janus.api import Api
 from worker.rooms.janus.room import JanusRoom
@@ -267,7 +267,7 @@ class Stay:
     """The worker's room, with a note of everything it gives."""
 
     def __init__(self, url, room, agreed=True, **options):
-        self.policy = Consent()
+        self.policy = new_consent()
         options = {"consent": "host"} | options if agreed else options
         self.room = JanusRoom(self.policy, url, room, **options)
         self.items, self.error = [], None

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tests.browser.test_room import microphone, worker
+from tests.consenting import OPEN
 from tests.speech import speech
 from worker.bench.browser import chromium, join
 
@@ -19,7 +20,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         voice = microphone(folder / "ada.wav", speech("anna"))
-        async with worker(folder, room={"kind": "embedded", "guests": 2}) as one, chromium(voice) as browser:
+        sections = {"room": {"kind": "embedded", "guests": 3}, "policy": {"level": "emotion", **OPEN}}
+        async with worker(folder, **sections) as one, chromium(voice) as browser:
             context = await browser.new_context()
             page = await context.new_page()
             await join(page, one.address, "Ada")

@@ -25,13 +25,13 @@ import numpy as np
 import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from tests.hall import PERSON, Guest, Silent, vanish
+from tests.consenting import consent as new_consent
+from tests.hall import PERSON, Guest, Silent, choice, vanish
 from worker.audio.windows import Windows
 from worker.conversation.talk_time import TalkTimes
 from worker.emotion.smoothing import Smoother
 from worker.envelope import Numbering
 from worker.ops.http import Server
-from worker.privacy.policy import Consent
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.guests import numbered, packets
 from worker.rooms.webrtc.listener import Listener
@@ -71,14 +71,14 @@ class Hall:
     """The room with its session; what is said of it is counted and forgotten."""
 
     def __init__(self, receive):
-        self.server, policy = Server(port=0), Consent()
+        self.server, policy = Server(port=0), new_consent()
         self.room = EmbeddedRoom(self.server, policy, "hall", receive=receive)
         self.said = 0
         models = Models(self._loudness, None, "none")
         self.session = Session(
             self.room,
             policy,
-            lambda speaker: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
+            lambda speaker, _: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
             [TalkTimes()],
             Numbering("hall", 1, datetime.now(UTC)),
             self,
@@ -163,10 +163,10 @@ async def visit(hall, session):
     await asyncio.sleep(0.5)
     vanish(cy)
     await bo.say({"type": "mute", "muted": True})
-    await ada.say({"type": "analyse", "analysed": False})
+    await ada.say({"type": "consent"} | choice("presence"))
     await asyncio.sleep(0.3)
     await bo.say({"type": "mute", "muted": False})
-    await ada.say({"type": "analyse", "analysed": True})
+    await ada.say({"type": "consent"} | choice())
     again = await Guest(hall, session, "Ada", f"{PERSON} Ada").join()  # the first one is still there
     await eve.join()
     eve.socket._response.connection.transport.abort()

@@ -9,6 +9,7 @@ from aiohttp import ClientSession, web
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from tests.consenting import OPEN, agree
 from tests.test_control import CONTROL, TOKEN
 from tests.test_manager import HERE, room
 from worker.cli import app
@@ -133,13 +134,20 @@ async def test_a_yes_that_lapses_because_somebody_else_came_is_noted(path):
     rooms = Rooms(settings, Server(port=0), None, audit)
     policy = (await rooms.prepare(room())).policy
     policy.present("ada", "feed 1")
-    policy.record("ada", True)
+    agree(policy, "ada")
     policy.present("ada", "feed 2")
-    policy.record("ada", False)
+    agree(policy, "ada", False)
     await rooms.close()
     await audit.close()
     decided = [(entry["kind"], entry["fields"].get("by")) for entry in entries(path, "consent")]
-    assert decided == [("consent.granted", None), ("consent.withdrawn", "replaced"), ("consent.denied", None)]
+    assert decided == [("consent.granted", "page"), ("consent.withdrawn", "replaced"), ("consent.denied", "page")]
+    granted, *_ = entries(path, "consent")
+    assert granted["fields"]["level"] == "emotion"
+    assert granted["fields"]["text"] == policy.terms.text
+    [ruled] = entries(path, "policy")
+    assert ruled["fields"]["speaker"] == granted["fields"]["speaker"]
+    said = {key: ruled["fields"][key] for key in ("level", "rule", "context", "role")}
+    assert said == {"level": "metrics", "rule": "level", "context": "unknown", "role": "unknown"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +159,7 @@ async def test_what_people_decide_is_noted_by_pseudonym(path, section):
     rooms = Rooms(settings, server, None, audit)
     one = await rooms.prepare(section)
     for speaker, agreed in [("canary-ada", True), ("canary-bob", False), ("canary-ada", False), ("canary-ada", True)]:
-        one.policy.record(speaker, agreed)
+        agree(one.policy, speaker, agreed)
     rooms.begin(one)
     await rooms.close()
     await audit.close()
@@ -170,7 +178,8 @@ async def test_what_people_decide_is_noted_by_pseudonym(path, section):
 async def test_the_model_that_ships_is_noted_with_its_digest_and_thresholds(path):
     from worker.emotion.onnx import SHA256
 
-    settings = settle({"room": {"kind": "embedded"}, "audit": {"path": path}})
+    policy = {"level": "emotion", **OPEN}
+    settings = settle({"room": {"kind": "embedded"}, "audit": {"path": path}, "policy": policy})
     audit = construct(Audit, settings.audit, "audit")
     rooms = Rooms(settings, Server(port=0), None, audit)
     await rooms.close()

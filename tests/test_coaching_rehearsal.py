@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.test_sealing import OLD
 from worker.cli import app
 from worker.envelope import Numbering
 from worker.errors import ConfigError
@@ -19,6 +20,8 @@ from worker.events import (
     SpeechStarted,
     TalkTime,
 )
+from worker.ops.retention import reseal
+from worker.privacy.sealing import Seal
 
 RULES = """
 - name: long_run
@@ -108,6 +111,18 @@ def test_a_configuration_says_what_is_allowed(tmp_path, rules):
     text = try_out(rules, "--on", write(tmp_path / "events.jsonl", EVENTS), "--config", config)
     assert "0:21  Ada  long_run  Pause." in text
     assert text.splitlines()[-1] == "invite is left out: coaching.managers is false."
+
+
+def test_sealed_events_are_read_with_the_keys_of_the_configuration(tmp_path, rules, monkeypatch):
+    events, config = write(tmp_path / "events.jsonl", EVENTS), tmp_path / "my.yaml"
+    monkeypatch.setenv("UT_TEST_KEY", OLD)
+    config.write_text("room: {kind: replay, files: [a.wav]}\nkeeping: {keys: ['env:UT_TEST_KEY']}\n")
+    plain = try_out(rules, "--on", events, "--config", config)
+    reseal([events], Seal([OLD]))
+    assert b'"type"' not in events.read_bytes()
+    assert try_out(rules, "--on", events, "--config", config) == plain
+    with pytest.raises(ConfigError, match="line 1 is sealed: name a configuration"):
+        try_out(rules, "--on", events)
 
 
 def test_recordings_go_through_the_whole_chain(tmp_path, rules):

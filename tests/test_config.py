@@ -150,7 +150,6 @@ MISTAKES = [
     (SMALL + "sinks: [{kind: websocket, waiting: -1}]", "sinks.0.waiting: Input should be greater"),
     (SMALL + "sinks: [{kind: redis, stream_length: 0}]", "sinks.0.stream_length: Input should be greater"),
     (SMALL + "sinks: [{kind: redis, outbox: 0}]", "sinks.0.outbox: Input should be greater"),
-    (SMALL + "sinks: [{kind: redis, ttl_s: 0}]", "sinks.0.ttl_s: Input should be greater"),
     (SMALL + "smoothing: {span_s: .nan}", "smoothing.span_s: Input should be a finite number"),
     (SMALL + "sinks: [{kind: redis, url: 'http://host'}]", "sinks.0: the Redis url is not one"),
     (SMALL + "sinks: [{kind: redis, url: 'redis://host/0?nothing=1'}]", "sinks.0: the Redis url is not one"),

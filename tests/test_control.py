@@ -14,6 +14,7 @@ from aiohttp import ClientSession, WSMsgType, web
 from pydantic import Field
 from structlog.testing import capture_logs
 
+from tests.consenting import agree
 from worker.config import settle
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
@@ -102,6 +103,9 @@ async def until(session, room, state):
     return found
 
 
+UNASKED = {"name": "Ada", "present": True, "analysed": False, "level": "presence", "consent": "unknown"}
+
+
 async def test_a_room_is_joined_seen_and_left(tmp_path):
     out = tmp_path / "events.jsonl"
     async with controlled(sinks=[{"kind": "jsonl", "path": str(out)}, {"kind": "websocket"}]) as (session, rooms):
@@ -110,7 +114,7 @@ async def test_a_room_is_joined_seen_and_left(tmp_path):
         room = await until(session, room["id"], "open")
         while not room["speakers"]:
             room = (await ask(session, "GET", f"/v1/rooms/{room['id']}"))[1]
-        assert room["speakers"] == {"ada": {"name": "Ada", "present": True, "analysed": False}}
+        assert room["speakers"] == {"ada": UNASKED}
         status, found = await ask(session, "GET", "/v1/rooms")
         assert (status, found) == (200, {"rooms": [room], "largest": 20, "templates": ["anywhere", "meeting"]})
         async with session.ws_connect("/v1/rooms/room-a/events") as socket:
@@ -163,16 +167,36 @@ async def test_a_yes_that_names_a_feed_is_not_given_to_whoever_took_the_name_on(
         room = (await ask(session, "POST", "/v1/rooms", meeting()))[1]["id"]
         policy = next(iter(rooms._open.values())).policy
         policy.present("ada", "7")
-        policy.record("ada", True)
+        agree(policy, "ada")
         path, yes = f"/v1/rooms/{room}/consent", {"speaker": "ada", "analysed": True}
         policy.present("ada", "8")  # somebody else under her name, or she herself: nobody knows
         status, said = await ask(session, "PUT", path, yes | {"feed": 7})
         assert (status, said["code"], policy.may_hear("ada")) == (409, "other_feed", False)
         for feed in (8, "8"):
-            policy.record("ada", False)
+            agree(policy, "ada", False)
             assert await ask(session, "PUT", path, yes | {"feed": feed}) == (204, None)
             assert policy.may_hear("ada")
         assert (await ask(session, "PUT", path, yes | {"analysed": False, "feed": 7}))[0] == 204
+        assert not policy.may_hear("ada")
+
+
+async def test_a_yes_is_for_a_level_and_for_the_words_and_the_purpose_of_this_worker():
+    async with controlled() as (session, rooms):
+        room = (await ask(session, "POST", "/v1/rooms", meeting()))[1]["id"]
+        await until(session, room, "open")
+        policy = next(iter(rooms._open.values())).policy
+        policy.present("ada", "7")
+        path, yes = f"/v1/rooms/{room}/consent", {"speaker": "ada", "level": "metrics"}
+        for other in ({"text": "of last year"}, {"purpose": "to sell more"}):
+            status, said = await ask(session, "PUT", path, yes | other)
+            assert (status, said["code"], policy.may_hear("ada")) == (409, "other_terms", False)
+        full = {"text": policy.terms.text, "purpose": policy.terms.purpose, "role": "customer"}
+        assert (await ask(session, "PUT", path, yes | full))[0] == 204
+        person = (await ask(session, "GET", f"/v1/rooms/{room}"))[1]["speakers"]["ada"]
+        assert (person["level"], person["consent"]) == ("metrics", "granted")
+        for wrong in ({"level": "everything"}, {"role": "king"}, {"text": 1}, {"analysed": 1, "level": None}):
+            assert (await ask(session, "PUT", path, yes | wrong))[0] == 422
+        assert (await ask(session, "PUT", path, yes | {"level": "presence", "text": "whatever"}))[0] == 204
         assert not policy.may_hear("ada")
 
 

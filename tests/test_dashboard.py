@@ -14,7 +14,7 @@ from worker.errors import ConfigError
 from worker.events import Prompted, RoomClosed, SpeakerJoined, SpeechEnded, SpeechStarted, TalkTime
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
-from worker.ops.tokens import Tokens
+from worker.ops.tokens import ANY_RUN, Pass, Tokens
 from worker.report import sources
 from worker.report.archive import Shelf
 
@@ -28,7 +28,7 @@ SAID = [SpeakerJoined(0.0, "p1", "Ada"), SpeechStarted(1.0, "p1"), PROMPT, Speec
 async def asked(server=None, **options):
     """A client, and the dashboard that it asks."""
     server = server or Server()
-    dashboard = Dashboard(server, **options)
+    dashboard = Dashboard(server, **{"smallest_group": 1, **options})
     async with TestClient(TestServer(server.app())) as client:
         yield client, dashboard
 
@@ -60,12 +60,13 @@ async def test_a_room_that_is_open_is_listed_and_shown_as_far_as_it_is():
 async def test_prompts_are_shown_only_where_that_is_switched_on():
     async with asked(prompts=True) as (client, dashboard):
         await told(dashboard.keep("sales", EPOCH))
-        beside = await answer(client, "/sales/beside")
+        beside = await answer(client, f"/sales/beside?epoch={EPOCH}&since=3")
         assert [one["text"] for one in beside["prompts"]] == ["Ask."]
         assert (await answer(client, "/sales"))["prompts"] == beside["prompts"]
     async with asked() as (client, dashboard):
         await told(dashboard.keep("sales", EPOCH))
-        assert await answer(client, "/sales/beside") == {"token": None, "prompts": []}
+        beside = await answer(client, f"/sales/beside?epoch={EPOCH}&since=3")
+        assert beside == {"events": [], "prompts": []}
 
 
 async def test_a_record_that_is_asked_for_changes_no_more():
@@ -93,7 +94,7 @@ async def test_meetings_that_ended_stay_for_a_while_the_newest_first():
         ]
         assert (await answer(client, "/room 3"))["closed"] == "ended"
         assert (await answer(client, "/room 0", status=404))["error"] == "There is no meeting of this name."
-        assert await answer(client, "/room 3/beside", status=404)
+        assert await answer(client, f"/room 3/beside?epoch={EPOCH + 3}&since=3") == {"stale": True}
 
 
 async def test_its_own_token_opens_it_and_the_servers_does_not():
@@ -103,10 +104,39 @@ async def test_its_own_token_opens_it_and_the_servers_does_not():
         for token in (None, "for who may join", "wrong"):
             for path in ("", "/sales", "/sales/beside", "/no such room"):
                 await answer(client, path, token, status=401)
-        listening = (await answer(client, "/sales/beside", "for the dashboard"))["token"]
-    holder = Tokens(KEY).read(listening, "sales", EPOCH)
-    assert holder is not None
-    assert (holder.audience, holder.hears) == ("viewer", "")
+        assert "token" not in await answer(client, "/sales/beside", "for the dashboard")
+
+
+async def test_a_manager_s_token_shows_the_meeting_it_names_and_no_other():
+    tokens = Tokens(KEY)
+    async with asked(Server(token="join", signing_key=KEY), token="for the dashboard") as (client, dashboard):
+        for room in ("sales", "other"):
+            await told(dashboard.keep(room, EPOCH))
+        for run in (EPOCH, ANY_RUN):
+            mine = tokens.issue("sales", run, Pass("manager"), 60)
+            assert [one["room"] for one in (await answer(client, "", mine))["meetings"]] == ["sales"]
+            assert (await answer(client, "/sales", mine))["seq"] == 3
+            assert await answer(client, f"/sales/beside?epoch={EPOCH}&since=3", mine)
+            for path in ("/other", "/other/beside", "/no such room"):
+                assert (await answer(client, path, mine, 403))["error"] == "This token is for another meeting."
+        earlier = tokens.issue("sales", EPOCH - 1, Pass("manager"), 60)
+        assert await answer(client, "", earlier) == {"meetings": []}
+        await answer(client, "/sales", earlier, 403)
+        await answer(client, "", tokens.issue("sales", EPOCH, Pass("viewer"), 60), 401)
+
+
+async def test_of_what_redis_holds_a_manager_sees_the_meeting_of_the_name_but_not_by_a_token_for_one_run(redis_url):
+    for room in ("sales", "other"):
+        write(redis_url, PUBLIC, room=room)
+    tokens = Tokens(KEY)
+    async with asked(Server(token="join", signing_key=KEY), token="own", redis=redis_url) as (client, _):
+        by_name = tokens.issue("sales", ANY_RUN, Pass("manager"), 60)
+        assert [one["room"] for one in (await answer(client, "", by_name))["meetings"]] == ["sales"]
+        assert await answer(client, "/sales", by_name) == record_of(PUBLIC)
+        await answer(client, "/other", by_name, 403)
+        of_a_run = tokens.issue("sales", PUBLIC[0]["epoch"], Pass("manager"), 60)
+        assert await answer(client, "", of_a_run) == {"meetings": []}
+        await answer(client, "/sales", of_a_run, 403)
 
 
 def test_beyond_loopback_it_needs_a_token_of_its_own():
@@ -163,7 +193,7 @@ def read(shelf):
 
 def test_a_meeting_is_read_on_from_where_reading_came_to(redis_url, monkeypatch):
     monkeypatch.setattr(sources, "CHUNK", 4)
-    shelf = Shelf(redis_url, "sales")
+    shelf = Shelf(redis_url, "sales", smallest=1)
     assert shelf.record() is None
     write(redis_url, PUBLIC[:9])
     assert read(shelf) == record_of(PUBLIC[:9])
@@ -175,6 +205,31 @@ def test_a_meeting_is_read_on_from_where_reading_came_to(redis_url, monkeypatch)
     later = [{**message, "epoch": 9} for message in PUBLIC[:3]]
     write(redis_url, later)
     assert (read(shelf)["epoch"], read(shelf)["seq"]) == (9, 3)
+
+
+@pytest.mark.parametrize("gone", ["events", "prompts"])
+def test_what_redis_holds_no_longer_is_not_known_any_more(redis_url, gone):
+    write(redis_url, PUBLIC)
+    write(redis_url, [message for message in STORY[:-1] if "audience" in message], "prompts")
+    shelf = Shelf(redis_url, "sales", prompts=True, smallest=1)
+    assert read(shelf)["prompts"]
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(f"ut:{{sales}}:{gone}")
+    if gone == "prompts":
+        assert read(shelf) == record_of(PUBLIC)
+    else:
+        assert "Ada" not in str(shelf.record())
+
+
+def test_who_was_erased_is_not_known_any_more(redis_url):
+    write(redis_url, PUBLIC)
+    shelf = Shelf(redis_url, "sales", smallest=1)
+    assert "Ada" in str(read(shelf))
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("ut:{sales}:events")
+        write(redis_url, [message for message in PUBLIC if "Ada" not in str(message)])
+        client.set(f"ut:{{sales}}:{sources.ERASED}", "another")
+    assert "Ada" not in str(read(shelf))
 
 
 def test_figures_that_later_ones_replace_are_passed_over(redis_url):
@@ -196,6 +251,6 @@ def test_who_came_before_what_redis_still_holds_has_a_name_and_the_hole_is_said(
     with redis.Redis.from_url(redis_url) as client:
         state = {"name": "Bo", "role": "", "analysed": True, "present": True, "talk": {}}
         client.hset("ut:{sales}:state", mapping={"seq": 9, "speaker:p2": json.dumps(state)})
-    record = read(Shelf(redis_url, "sales"))
-    assert record["people"] == {"p2": {"name": "Bo", "role": "", "analysed": True, "present": True}}
+    record = read(Shelf(redis_url, "sales", smallest=1))
+    assert record["people"] == {"p2": {"name": "Bo", "role": "", "analysed": True, "level": "", "present": True}}
     assert record["missed"] == 4

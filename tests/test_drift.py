@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.consenting import recorded
 from tests.fakes import NOON
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window, Windows
@@ -16,7 +17,6 @@ from worker.emotion.drift import AT_ONCE, MEANS, MIX, STEPS, DriftWatch, Period,
 from worker.emotion.smoothing import Smoother
 from worker.envelope import Numbering
 from worker.events import EmotionDrifted, SpeakerJoined, SpeakerLeft
-from worker.privacy.policy import Recorded
 from worker.session import Session
 from worker.speaker import Models, Speaker
 from worker.vad.segmenter import Segmenter
@@ -372,8 +372,8 @@ async def test_drift_is_said_though_the_speaker_whose_window_showed_it_has_left(
     models = Models(vad, engine, "fake", Slipped())
     session = Session(
         Room(),
-        Recorded(),
-        lambda speaker: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
+        recorded(),
+        lambda speaker, _: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
         (),
         Numbering("quiet", 1, NOON),
         Listeners(),

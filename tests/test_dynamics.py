@@ -165,7 +165,7 @@ def test_who_goes_in_the_middle_leaves_no_ghost_and_no_negative_time(talks, at, 
     for figures in (measured.room, *measured.speakers.values()):
         for field in dataclasses.fields(figures):
             value = getattr(figures, field.name)
-            assert value is None or value >= 0 or field.name in ("pace_change", "loudness_change_db"), field.name
+            assert value is None or value >= 0 or "_change" in field.name, field.name
     assert measured.speakers.get("a") is None or measured.speakers["a"].talk_s <= at
 
 
@@ -211,6 +211,20 @@ def test_only_who_is_analysed_counts_and_from_then_on():
     assert measured.speakers["eve"].talk_s == near(10.0)
     assert measured.sides["customer"].talk_share == near(1 / 3)
     assert last(play([*events, *utterances({"eve": [(31, 41)]})], 45)).room.people == 2
+
+
+def test_of_whom_speech_is_not_measured_any_more_no_figure_of_it_is_left():
+    stretches = [SpeechMeasured(2.0 * number, "ada", 2.0 * number - 2, 4.0, -20.0, 3.0) for number in range(1, 26)]
+    measured = ("syllables_per_s", "pace_change", "loudness_change_db", "pitch_spread_st", "pitch_spread_change_st")
+
+    def figures(*events):
+        ada = last(play([*joined("ada"), *utterances({"ada": [(0, 50)]}), *stretches, *events], 60)).speakers["ada"]
+        assert ada.talk_s == near(50.0)
+        return tuple(getattr(ada, name) for name in measured)
+
+    for level in ("emotion", "prosody"):
+        assert figures(SpeakerAnalysed(51.0, "ada", True, level)) == near((4.0, 0.0, 0.0, 3.0, 0.0))
+    assert figures(SpeakerAnalysed(51.0, "ada", True, "metrics")) == (None,) * 5
 
 
 def test_what_is_fresh_at_a_tick_is_silence_and_the_run():

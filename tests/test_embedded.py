@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from tests.hall import PERSON, Guest, Silent, _some, admit, carry, hall, meeting
+from tests.consenting import agree
+from tests.consenting import consent as new_consent
+from tests.hall import PERSON, Guest, Silent, _some, admit, carry, choice, hall, meeting
 from tests.hall import _loopback as _loopback
 from worker.audio import AudioChunk
 from worker.envelope import Numbering
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.ops.http import Server
-from worker.privacy.policy import Consent
-from worker.rooms import ListenerJoined, Tick, embedded, participant
+from worker.rooms import ListenerJoined, Tick, embedded, participant, people
 from worker.rooms.embedded import EmbeddedRoom
 from worker.rooms.participant import KNOCKS_PER_S, Participant
 from worker.rooms.webrtc.peer import LEVEL, Peer
@@ -248,7 +249,7 @@ async def test_two_joins_of_one_person_at_once_leave_one(monkeypatch):
         assert list(one.room._here) == ["p1"]
         for guest in (first, *twins):
             await guest.leave()
-    assert [joined.generation for joined in one.kinds(SpeakerJoined)] == [1, one.room._people[PERSON][1]]
+    assert [joined.generation for joined in one.kinds(SpeakerJoined)] == [1, one.room._people._known[PERSON][1]]
 
 
 async def test_a_flood_of_mutes_is_refused():
@@ -322,7 +323,7 @@ async def test_closing_waits_for_no_hanging_socket_or_connection(monkeypatch):
 
 async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(embedded, "differing", lambda: ("aiortc's receiver has no door",))
-    room = EmbeddedRoom(Server(port=0), Consent(), "hall")
+    room = EmbeddedRoom(Server(port=0), new_consent(), "hall")
     with pytest.raises(ConfigError, match=r"receiver has no door.*Install"):
         await anext(aiter(room))
     await room.close()
@@ -332,12 +333,23 @@ async def test_an_aiortc_that_is_not_as_expected_is_refused_in_a_sentence(monkey
 
 
 async def test_who_came_before_may_come_again_however_many_came(monkeypatch):
+    monkeypatch.setattr(people, "PEOPLE", 1)
     monkeypatch.setattr(embedded, "PEOPLE", 1)
     async with hall() as one:
         one.room._leave(admit(one.room, "Ada"), "left")
         assert admit(one.room, "Ada").generation == 2
         with pytest.raises(RoomError, match="has met 1 people"):
             admit(one.room, "Bo")
+
+
+async def test_who_is_forgotten_comes_back_as_somebody_new_and_nobody_takes_their_name():
+    async with hall() as one:
+        ada, bo = admit(one.room, "Ada"), admit(one.room, "Bo")
+        one.room.forget(ada.speaker)
+        assert list(one.room._here) == [bo.speaker]
+        again = admit(one.room, "Ada", "presence")
+        assert (again.speaker, again.generation) == ("p3", 1)
+        assert admit(one.room, "Cy").speaker == "p4"
 
 
 @pytest.mark.parametrize(
@@ -362,9 +374,9 @@ async def test_what_the_control_api_says_of_consent_holds_here_too():
     async with hall() as one:
         ada = admit(one.room, "Ada")
         for agreed in (False, True, False):
-            one.policy.record(ada.speaker, agreed)
-            await one.until(lambda: ada.analysed is one.policy.may_hear(ada.speaker))
-        one.room._analyse(ada, True)  # her own word, which is the newest
+            agree(one.policy, ada.speaker, agreed)
+            await one.until(lambda: ada.level is one.policy.level(ada.speaker))
+        one.room._consent(ada, choice("emotion"))  # her own word, which is the newest
         assert one.policy.may_hear(ada.speaker)
 
 

@@ -7,11 +7,12 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from tests.hall import PERSON, Guest, admit, carry, hall, meeting, vanish
+from tests.hall import PERSON, Guest, admit, carry, choice, hall, meeting, vanish
 from tests.hall import _loopback as _loopback
 from worker.audio import AudioChunk
 from worker.audio.rtp import RtpHeader
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.privacy.levels import Level
 from worker.rooms import ListenerJoined, Tick
 from worker.rooms.webrtc.listener import SILENT_S
 
@@ -20,7 +21,7 @@ from worker.rooms.webrtc.listener import SILENT_S
 
 async def test_who_is_not_analysed_is_carried_and_never_decoded():
     async with hall() as one, aiohttp.ClientSession() as session:
-        quiet = await Guest(one, session, analysed=False).join()
+        quiet = await Guest(one, session, **choice("presence")).join()
         await one.until(lambda: one.kinds(SpeakerJoined))
         await quiet.speak(20)
         await asyncio.sleep(0.2)
@@ -35,7 +36,7 @@ async def test_a_withdrawn_consent_is_followed_within_100_ms_and_may_be_given_ag
         speaking = asyncio.create_task(ada.speak(70, pause_s=0.02))
         await one.until(lambda: len(one.kinds(AudioChunk)) >= 10)
         withdrawn = time.monotonic()
-        await ada.say({"type": "analyse", "analysed": False})
+        await ada.say({"type": "consent"} | choice("presence"))
         await bo.until(lambda: not card(bo, "p1")["analysed"])
         await asyncio.sleep(0.3)
         ear, leg = one.room._here["p1"].ear, one.room._here["p2"].slots[0][0]
@@ -44,7 +45,7 @@ async def test_a_withdrawn_consent_is_followed_within_100_ms_and_may_be_given_ag
         await asyncio.sleep(0.1)
         assert (ear.decoded, len(one.kinds(AudioChunk))) == (decoded, heard)
         assert leg.forwarded > forwarded  # carried on to the others
-        await ada.say({"type": "analyse", "analysed": True})
+        await ada.say({"type": "consent"} | choice())
         await one.until(lambda: len(one.kinds(AudioChunk)) > heard + 5)
         await speaking
 
@@ -180,7 +181,7 @@ async def test_packets_that_cannot_be_decoded_are_told_of_in_the_log():
 
 async def test_who_never_agreed_is_never_decoded():
     async with hall() as one:
-        ada, bo = admit(one.room, "Ada", analysed=False), admit(one.room, "Bo")
+        ada, bo = admit(one.room, "Ada", "presence"), admit(one.room, "Bo")
         carry(one.room, ada, range(20))
         assert (ada.ear.decoded, len(bo.sent)) == (0, 20)
     assert not one.kinds(AudioChunk)
@@ -190,8 +191,8 @@ async def test_what_waits_in_the_ear_is_dropped_with_the_consent():
     async with hall() as one:
         ada = admit(one.room, "Ada")
         carry(one.room, ada, [0, 1, 3])  # 3 waits for 2
-        one.room._analyse(ada, False)
-        one.room._analyse(ada, True)
+        one.room._consent(ada, choice("presence"))
+        one.room._consent(ada, choice())
         carry(one.room, ada, [40])
         await one.until(lambda: len(one.kinds(AudioChunk)) == 3)
         assert (ada.ear.decoded, ada.ear.lost) == (3, 0)
@@ -200,10 +201,10 @@ async def test_what_waits_in_the_ear_is_dropped_with_the_consent():
 async def test_a_replaced_tab_does_not_speak_for_the_person():
     async with hall() as one:
         old = admit(one.room, "Ada")
-        new = admit(one.room, "Ada", analysed=False)
-        one.room._analyse(old, True)
+        new = admit(one.room, "Ada", "presence")
+        one.room._consent(old, choice())
         assert not one.policy.may_hear("p1")
-        assert not new.analysed
+        assert new.level is Level.PRESENCE
 
 
 @pytest.mark.parametrize(("gate", "decoded"), [(True, 0), (False, 20)])

@@ -8,6 +8,7 @@ from aiortc.rtp import RTCP_PSFB_PLI, RTCP_RTPFB_NACK, RtcpPsfbPacket, RtcpRtpfb
 
 from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader, parse
+from worker.privacy.levels import Level
 from worker.rooms.exchange import Exchange
 from worker.rooms.participant import Participant
 from worker.rooms.webrtc.peer import Line
@@ -42,7 +43,7 @@ class Meeting:
         self.people = [self.come(f"p{number}", count) for number, count in enumerate(pairs, 1)]
 
     def come(self, speaker, pairs):
-        one = Participant(speaker, "Ada", 1, True, False, Ear(speaker), Peer(pairs), present=True)
+        one = Participant(speaker, "Ada", 1, Level.EMOTION, False, Ear(speaker), Peer(pairs), present=True)
         one.said = []
         one.say = one.said.append
         self.exchange.here[speaker] = one

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path("worker")
 STAGES = {"rooms", "audio", "vad", "emotion", "conversation", "coaching", "sinks", "privacy"}
-COMMON = {"audio", "events", "figures", "envelope", "prompts", "errors", "ring", "batch"}
+COMMON = {"audio", "events", "figures", "envelope", "prompts", "errors", "ring", "batch", "lines"}
 OUTSIDE = {
     "secrets": {"errors"},
     "registry": {"errors"},
@@ -20,28 +20,50 @@ OUTSIDE = {
     "prompts": {"events"},
     "ring": set(),
     "batch": set(),
+    "lines": set(),
     "packaged": {"errors"},
     "report": {"envelope", "errors", "events", "figures", "packaged", "secrets"},
     "schema": {"events", "figures", "prompts", "sinks"},
-    "ops": {"errors", "events", "packaged", "privacy", "prompts", "registry", "report", "secrets"},
+    "data": {
+        "config",
+        "envelope",
+        "errors",
+        "events",
+        "lines",
+        "ops",
+        "privacy",
+        "prompts",
+        "report",
+        "secrets",
+        "sinks",
+    },
+    "ops": {"errors", "events", "lines", "packaged", "privacy", "prompts", "registry", "report", "secrets"},
 }
 """What these may import; names that stand neither here nor in STAGES join stages."""
 JOINS = {
+    "asking",
     "assembly",
+    "attest",
+    "attest_cli",
     "session",
     "speaker",
     "manager",
+    "mine",
     "supervisor",
     "config",
     "cli",
     "policy_cli",
+    "tokens_cli",
+    "data_cli",
     "bench",
     "rehearsal",
     "__main__",
     "lab",
 }
-SECRETS = {"rooms", "sinks"}
+SECRETS = {"rooms", "sinks", "privacy"}
 """Stages that read secrets of the operator."""
+DOORS = {"rooms": {"privacy"}}
+"""Rooms hold the first of privacy's doors: they say who agreed to what, and ask before they decode."""
 HEAVY = ("torch", "onnxruntime", "aiortc", "av", "redis", "aiohttp", "numpy")
 ONLY_IN = {
     "onnxruntime": {"vad/silero.py", "emotion/model.py"},
@@ -50,7 +72,7 @@ ONLY_IN = {
     "opensmile": {"emotion/egemaps.py"},
     "av": {"audio/files.py", "audio/opus.py", "rooms/guests.py", "rooms/webrtc/stock.py"},
     "aiortc": None,
-    "redis": {"sinks/redis.py", "report/sources.py", "ops/doctor.py"},
+    "redis": {"sinks/redis.py", "report/sources.py", "ops/doctor.py", "ops/streams.py", "data/streams.py"},
 }
 
 
@@ -82,7 +104,7 @@ def parts_used(path):
 
 def allowed(name):
     if name in STAGES:
-        return {name} | COMMON | ({"secrets"} if name in SECRETS else set())
+        return {name} | COMMON | ({"secrets"} if name in SECRETS else set()) | DOORS.get(name, set())
     return OUTSIDE[name] | {name}
 
 

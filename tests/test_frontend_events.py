@@ -12,11 +12,12 @@ from tests.support import require
 MODULE = Path(__file__).parent.parent / "frontend_demo" / "events.js"
 
 FOLD = """
-const { cue, empty, fold, mood, trendLines, trendWord } = await import(process.argv[1]);
+const { cue, empty, fold, manner, mood, trendLines, trendWord } = await import(process.argv[1]);
 const state = JSON.parse(process.argv[2]).reduce(fold, empty);
 const drawn = (trend, what) => ({ lines: trendLines(trend, state.at, what), word: trendWord(trend, state.at, what) });
 const derived = ({ trend }) => ({ ...drawn(trend), pleasantness: drawn(trend, "valence") });
-const show = ([id, one]) => [id, { ...one, mood: mood(one, state.at), cue: cue(one, state.at), ...derived(one) }];
+const said = (one) => ({ mood: mood(one, state.at), cue: cue(one, state.at), manner: manner(one) });
+const show = ([id, one]) => [id, { ...one, ...said(one), ...derived(one) }];
 console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entries(state.speakers).map(show)) }));
 """
 
@@ -39,7 +40,7 @@ def estimate(
 
 
 def snapshot(seq: int, at: float = 0, epoch: int = 1, **p1: Any) -> dict[str, Any]:
-    one = {"name": "Ada", "generation": 1, "analysed": True, "present": True, "muted": False, "speaking": False}
+    one = {"name": "Ada", "generation": 1, "level": "emotion", "present": True, "muted": False, "speaking": False}
     speakers = {"p1": {**one, "talk": {"seconds": 0, "share": 0}, "emotion": None, **p1}}
     return envelope("snapshot.v1", seq, at, epoch, speakers=speakers)
 
@@ -134,7 +135,6 @@ def test_learning_abstaining_failing_and_refusing_have_words_of_their_own() -> N
     assert word("abstained", "not_speech") == "listening"
     assert word("abstained", "unsure") == "unsure"
     assert word("unavailable", "engine_slow") == "unavailable"
-    assert folded(snapshot(5, analysed=False))["speakers"]["p1"]["mood"]["word"] == "off"
 
 
 def test_the_trend_is_the_last_minute_broken_by_silence() -> None:
@@ -155,7 +155,7 @@ def test_how_a_voice_sounded_is_over_ten_seconds_after_it(later: float, speaking
 
 
 def test_who_comes_back_is_a_new_voice() -> None:
-    back = envelope("speaker.joined.v1", 7, 2, speaker="p1", name="Ada", generation=2, analysed=True)
+    back = envelope("speaker.joined.v1", 7, 2, speaker="p1", name="Ada", generation=2, level="emotion")
     one = folded(snapshot(5), estimate(6, 1, 0.2, label="tense"), back)["speakers"]["p1"]
     assert (one["emotion"], one["trend"], one["mood"]["word"]) == (None, [], "listening")
 
@@ -168,6 +168,73 @@ def test_pleasantness_has_a_line_of_its_own_where_the_engine_hears_it() -> None:
     assert (one["pleasantness"]["word"], one["word"]) == ("rising", "steady")
     deaf = folded(snapshot(5), *(estimate(6 + n, at, 0.0) for n, (at, _) in enumerate(heard)))["speakers"]["p1"]
     assert deaf["pleasantness"] == {"lines": [], "word": "none"}
+
+
+FIGURES = {
+    "turns": 3,
+    "run_s": 12.5,
+    "silent_for_s": 0,
+    "syllables_per_s": 4.1,
+    "pace_change": 0.21,
+    "loudness_change_db": -4.4,
+    "pitch_spread_st": 3.0,
+}
+KNOWN = {"talk": {"p1": {"seconds": 3.5, "share": 0.7}}, "figures": {"p1": FIGURES}}
+
+
+def about(seq: int) -> list[dict[str, Any]]:
+    """Everything that can be said of a voice."""
+    return [
+        estimate(seq, 1, 0.5, label="tense"),
+        envelope("speech.started.v1", seq + 1, 1, speaker="p1"),
+        envelope("talk_time.v1", seq + 2, 1, speakers=KNOWN["talk"]),
+        envelope("conversation.v1", seq + 3, 1, room={}, speakers=KNOWN["figures"]),
+        envelope("interrupted.v1", seq + 4, 1, speaker="p1", by="p2", overlap_s=1),
+    ]
+
+
+def level(seq: int, word: str) -> dict[str, Any]:
+    return envelope("speaker.analysed.v1", seq, 1, speaker="p1", analysed=word != "presence", level=word)
+
+
+@pytest.mark.parametrize("word", ["presence", "metrics", "prosody", "emotion", "a level of a later worker"])
+def test_what_needs_more_than_somebody_agreed_to_is_forgotten_and_never_known_if_it_comes_late(word: str) -> None:
+    before = folded(snapshot(5), *about(6), level(11, word))["speakers"]["p1"]
+    late = folded(snapshot(5), level(6, word), *about(7))["speakers"]["p1"]
+    told = folded(snapshot(5, level=word), *about(6))["speakers"]["p1"]
+    assert before == late == told
+    felt, spoken, counted = (word in ("metrics", "prosody", "emotion")[n:] for n in (2, 1, 0))
+    assert (before["emotion"] is not None, before["trend"] != []) == (felt, felt)
+    figures = before["figures"] or {}
+    manner = ("syllables_per_s", "pace_change", "loudness_change_db", "pitch_spread_st")
+    assert [figures.get(name) for name in manner] == [FIGURES[name] if spoken else None for name in manner]
+    assert (figures.get("turns"), before["talk"]["seconds"]) == ((3, 3.5) if counted else (None, 0))
+    assert (before["speaking"], before["cutOff"] is not None) == (counted, counted)
+    words = {"metrics": "talkOnly", "prosody": "measured", "emotion": "tense"}
+    assert before["mood"]["word"] == words.get(word, "off")
+
+
+def test_who_agrees_anew_begins_with_nothing() -> None:
+    one = folded(snapshot(5), *about(6), level(11, "presence"), level(12, "emotion"))["speakers"]["p1"]
+    assert (one["emotion"], one["trend"], one["figures"], one["talk"]["seconds"]) == (None, [], None, 0)
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({}, {"pace": 20, "loudness": -4}),
+        ({"pace_change": -0.13, "loudness_change_db": 2.9}, {"pace": -15, "loudness": 0}),
+        ({"pace_change": 0.09, "loudness_change_db": 0}, {"pace": 0, "loudness": 0}),
+        ({"pace_change": None}, None),
+        ({"silent_for_s": 11}, None),
+    ],
+)
+def test_how_somebody_speaks_is_told_against_their_own_usual(
+    figures: dict[str, Any], said: dict[str, int] | None
+) -> None:
+    measured = envelope("conversation.v1", 6, 9, room={}, speakers={"p1": FIGURES | figures})
+    assert folded(snapshot(5), measured)["speakers"]["p1"]["manner"] == said
+    assert folded(snapshot(5, level="metrics"), measured)["speakers"]["p1"]["manner"] is None
 
 
 def test_figures_reach_their_speaker_and_the_room() -> None:
@@ -193,3 +260,17 @@ def test_a_cue_is_of_a_cut_or_a_long_run(
     cuts = [] if cut_off is None else [envelope("interrupted.v1", 6, cut_off, speaker="p1", by="p2", overlap_s=1)]
     measured = envelope("conversation.v1", 7, 100, room={}, speakers={"p1": {"run_s": run_s}})
     assert folded(snapshot(5, speaking=speaking), *cuts, measured)["speakers"]["p1"]["cue"] == cue
+
+
+def test_what_those_in_the_call_are_told_is_shown_without_a_number_among_the_others() -> None:
+    here = {"generation": 1, "level": "emotion", "present": True}
+    tone = estimate(1, 5.0, arousal=0.5, confidence=0.9) | {"audience": "participants"}
+    state = folded(snapshot(7, 4.0, **here), tone, envelope("speech.started.v1", 8, 5.5, speaker="p1"))
+    assert state["missed"] == 0
+    assert state["speakers"]["p1"]["emotion"]["arousal"] == 0.5
+    kept = folded(snapshot(7, 4.0, **here), tone, snapshot(9, 6.0, **here))
+    assert kept["speakers"]["p1"]["emotion"]["arousal"] == 0.5
+    for later in ({**here, "generation": 2}, {**here, "present": False}, {**here, "level": "metrics"}):
+        assert folded(snapshot(7, 4.0, **here), tone, snapshot(9, 6.0, **later))["speakers"]["p1"]["emotion"] is None
+    for other in ({**tone, "audience": "p2"}, {**tone, "epoch": 2}):
+        assert folded(snapshot(7, 4.0, **here), other)["speakers"]["p1"]["emotion"] is None

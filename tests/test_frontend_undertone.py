@@ -94,8 +94,8 @@ def gap(first: int, last: int, epoch: int = 1) -> dict[str, Any]:
 
 
 def snapshot(seq: int, epoch: int = 1, **person: Any) -> dict[str, Any]:
-    one = {"name": "Ada", "generation": 1, "analysed": True, "present": True, "muted": False, "speaking": False}
-    people = {"p1": {**one, "talk": {"seconds": 0, "share": 0}, "emotion": None, **person}}
+    one = {"name": "Ada", "generation": 1, "analysed": True, "level": "emotion", "present": True, "muted": False}
+    people = {"p1": {**one, "speaking": False, "talk": {"seconds": 0, "share": 0}, "emotion": None, **person}}
     return event(seq, epoch, "snapshot.v1", room="demo", speakers=people)
 
 

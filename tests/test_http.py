@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from worker.errors import ConfigError, RoomError
 from worker.ops import http
 from worker.ops.http import LARGEST_MESSAGE, Server
+from worker.ops.tokens import LEEWAY_S, Pass, Right
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ async def echoing(**options):
 
 async def farewell(socket: ClientWebSocketResponse):
     """(code, reason) of the close that comes next."""
-    message = await socket.receive(10)
+    async with asyncio.timeout(10):  # that of `receive` begins anew with each ping
+        message = await socket.receive()
     assert message.type is WSMsgType.CLOSE
     return message.data, message.extra
 
@@ -86,13 +88,15 @@ async def test_the_page_is_served_with_its_guards(pages):
 
 
 async def test_the_page_learns_which_room_it_is_for():
-    async with serving(token="hush", notice="Analysed.") as (server, session):
+    async with serving(token="hush") as (server, session):
+        server.tell_pages(lambda room: {"notice": {"text": f"{room} is analysed."}, "levels": [], "feed": 7})
         async with session.get("/v1/page") as answer:
-            assert await answer.json() == {"room": None, "token_needed": True, "notice": "Analysed."}
+            assert await answer.json() == {"room": None, "token_needed": True}
         server.mount("quiet", "echo", echo)
         server.mount("other", "echo", echo)
+        told = {"room": "quiet", "token_needed": True, "notice": {"text": "quiet is analysed."}, "levels": []}
         async with session.get("/v1/page") as answer:
-            assert (await answer.json())["room"] == "quiet"
+            assert await answer.json() == told
 
 
 async def test_the_page_is_sent_to_a_janus_and_may_connect_there_and_nowhere_else():
@@ -182,6 +186,39 @@ async def test_objects_come_and_go():
             await socket.send_json(message)
         assert await socket.receive_json() == {"a": 1}
         assert await socket.receive_json() == {"b": "ü" * 1000}
+
+
+async def listen(server, request):
+    """A handler that tells a listener whose private events it has, then waits for what it says."""
+    socket, _, hears = await server.open_listener(request, "quiet", 7)
+    await socket.send_str(hears)
+    while await server.receive_object(socket) is not None:
+        pass
+    return socket
+
+
+async def test_who_listens_with_a_token_stays_as_long_as_it_holds(monkeypatch):
+    left_s = Right.left_s
+    async with serving(token="hush", signing_key="k" * 32) as (server, session):
+        server.mount("quiet", "events", lambda request: listen(server, request))
+
+        @asynccontextmanager
+        async def listening(token):
+            async with session.ws_connect("/v1/rooms/quiet/events") as socket:
+                await socket.send_json({"token": token})
+                yield socket, (await socket.receive()).data
+
+        ada = Pass("participant", "p1")
+        brief, long = (server.tokens.issue("quiet", 7, ada, ttl_s) for ttl_s in (60, 3600))
+        monkeypatch.setattr(Right, "left_s", lambda right, now: left_s(right, now + 60 + LEEWAY_S))
+        async with listening(long) as (other, hears), listening("hush") as (viewer, all_hear):
+            assert (hears, all_hear) == ("p1", "")
+            async with listening(brief) as (socket, hears):
+                assert hears == "p1"
+                assert await farewell(socket) == (4401, "The token has expired: connect again with a new one.")
+            assert [one.closed for one in (other, viewer)] == [False, False]
+            latest = max(end for end in server._sockets.values() if end is not None)
+            assert 3500 < latest - asyncio.get_running_loop().time() <= 3600 - 60
 
 
 HOSTILE = [

@@ -10,10 +10,12 @@ from aiohttp import WSMsgType, web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.consenting import TERMS
+from tests.consenting import consent as new_consent
 from tests.janus import Stay, stay, until
 from tests.support import free_port
 from worker.errors import ConfigError, RoomError
-from worker.privacy.policy import Consent
+from worker.privacy.levels import Level
 from worker.rooms import ROOMS
 from worker.rooms.janus import api as api_module
 from worker.rooms.janus.api import CORE, HEARTBEAT_S, PATIENCE_S, SENTENCES, VIDEOROOM, Api
@@ -279,7 +281,7 @@ values = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(["janus", "plugindata", "jsep", "sender"]), values), max_size=5))
 def test_nothing_that_a_server_says_breaks_the_reader(replies):
     async def hear():
-        room = JanusRoom(Consent(), "ws://127.0.0.1:1/", 1, **LISTEN)
+        room = JanusRoom(new_consent(), "ws://127.0.0.1:1/", 1, **LISTEN)
         room._api._handles[1] = room._told
         for reply in replies:
             room._api._take(reply | {"sender": 1})
@@ -408,7 +410,7 @@ def test_options_that_make_no_sense(options, sentence):
 
 async def test_a_room_is_named_by_its_number_or_by_the_operator():
     def room(**options):
-        return JanusRoom(Consent(), "ws://127.0.0.1:1/", **options, **LISTEN)
+        return JanusRoom(new_consent(), "ws://127.0.0.1:1/", **options, **LISTEN)
 
     assert [room(room=7).name, room(room="a b/c").name, room(room=7, name="hall").name] == ["7", "a-b-c", "hall"]
 
@@ -426,3 +428,25 @@ async def test_a_bug_while_reading_is_told():
         await server.tell(said(videoroom="event"))
         await until(lambda: one.ends)
         assert isinstance(one.ends[0], ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [
+        ({"undertone": {"level": "metrics", "text": TERMS.text}}, Level.METRICS),
+        ({"undertone": {"level": "presence"}}, Level.PRESENCE),
+        ({"undertone": {"level": "metrics", "text": "other words"}}, Level.PRESENCE),
+        ({"undertone": {"level": "everything"}}, Level.PRESENCE),
+        ({"undertone": "yes"}, Level.PRESENCE),
+        ({}, Level.PRESENCE),
+    ],
+)
+def test_what_a_publishers_metadata_says_is_their_answer(said, level):
+    policy = new_consent()
+    room = JanusRoom(policy, "ws://127.0.0.1:1/", 1, consent="metadata", **LISTEN)
+    room._roster.announce([ADA | {"metadata": said}], 0.0)
+    [person] = room._roster.people
+    assert policy.level(person.speaker) is level
+    room._roster.leave(ADA["id"], 1.0)
+    room._roster.announce([ADA | {"id": 99}], 2.0)  # anybody under that name, who said nothing
+    assert not policy.may_hear(person.speaker)

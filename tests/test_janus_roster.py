@@ -240,3 +240,11 @@ class People(RuleBasedStateMachine):
 
 
 TestPeople = People.TestCase
+
+
+def test_whoever_is_asked_about_a_feed_is_shown_what_its_publisher_said_of_it():
+    asked = []
+    one = roster(agreed=lambda speaker, feed: asked.append((feed.id, feed.metadata)) or True)
+    said = {"undertone": {"level": "metrics", "text": "v1"}}
+    one.announce([feed(1, "Ada", metadata=said), feed(2, "Bo", metadata=["nonsense"]), feed(3, "Cy")], 0.0)
+    assert asked == [(1, said), (2, {}), (3, {})]

@@ -8,11 +8,13 @@ import threading
 
 import pytest
 
+from tests.test_sealing import NEW, OLD
 from worker.ops import disk
 from worker.ops.audit_cli import examine
 from worker.ops.ledger import Ledger, Note
 from worker.ops.salts import Who
 from worker.privacy.audit import AuditError, pseudonym
+from worker.privacy.sealing import Seal
 
 KEY = b"k" * 32
 
@@ -87,6 +89,45 @@ def test_only_one_run_is_forgotten_where_one_is_named(path):
     ledger.append([note(epoch=1), note(epoch=2)])
     assert ledger.forget("demo", "p1", epoch=2) == 1
     assert Who("demo", 1, "p1") in ledger._salts._all
+
+
+def test_with_a_key_the_salts_are_closed_and_those_from_before_are_read(path):
+    salts = path.with_name("audit.jsonl.salts")
+    Ledger(path, KEY).append([note(speaker="canary-ada")])
+    Ledger(path, KEY, sealing=Seal([OLD])).append([note(speaker="canary-ada"), note(speaker="canary-bob")])
+    Ledger(path, KEY, sealing=Seal([NEW, OLD])).append([note(speaker="canary-cem"), note(speaker="canary-bob")])
+    ada, same_ada, bob, cem, same_bob = (entry["fields"]["speaker"] for entry in entries(path)[1:])
+    assert (ada, bob) == (same_ada, same_bob)
+    assert len({ada, bob, cem}) == 3
+    assert [line[:7] for line in salts.read_bytes().splitlines()[2:]] == [b"sealed:", b"sealed:"]
+    assert b"canary-bob" not in salts.read_bytes()
+    intact(path)
+
+
+def test_salts_under_a_missing_key_are_said_when_the_worker_starts_and_stay_as_they_are(path):
+    Ledger(path, KEY, sealing=Seal([OLD])).append([note()])
+    before = path.with_name("audit.jsonl.salts").read_bytes()
+    for sealing in (None, Seal([NEW])):
+        with pytest.raises(AuditError, match=r"audit\.jsonl\.salts is sealed"):
+            Ledger(path, KEY, sealing=sealing)
+    assert path.with_name("audit.jsonl.salts").read_bytes() == before
+
+
+def test_salts_are_sealed_anew_while_another_process_notes_and_who_is_forgotten_stays_so(path):
+    salts = path.with_name("audit.jsonl.salts")
+    Ledger(path, KEY).append([note(speaker="ada"), note(speaker="bob")])
+    running = Ledger(path, KEY, sealing=Seal([NEW, OLD]))
+    running.append([note(speaker="ada")])
+    assert Ledger(path, KEY, sealing=Seal([OLD])).reseal() == 3  # two people, and the room
+    assert all(line.startswith(b"sealed:") for line in salts.read_bytes().splitlines())
+    running.append([note(speaker="bob")])
+    assert running.forget("demo", "ada") == 1
+    assert running.reseal() == 2
+    ada, bob, same_ada, same_bob = (entry["fields"]["speaker"] for entry in entries(path)[1:])
+    assert (ada, bob) == (same_ada, same_bob)
+    Ledger(path, KEY, sealing=Seal([NEW])).append([note(speaker="bob")])
+    assert entries(path)[-1]["fields"]["speaker"] == bob
+    intact(path)
 
 
 @pytest.mark.parametrize("left", [1, 40, -1])
@@ -253,3 +294,14 @@ def test_a_torn_line_of_salts_was_never_used(path):
     os.utime(salts, (1, 1))
     with pytest.raises(AuditError, match="damaged"):
         ledger.append([note()])
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_command_of_root_leaves_the_files_to_whom_they_belong(path, monkeypatch, user):
+    path.write_bytes(b"old")
+    state, owners = path.stat(), []
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "fchown", lambda file, *owner: owners.append(owner))
+    disk.replace(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert owners == ([] if user else [(state.st_uid, state.st_gid)])

@@ -18,7 +18,9 @@ from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
 from worker.manager import Rooms
 from worker.ops.http import Server
-from worker.privacy.policy import Consent, Recorded
+from worker.privacy.consent import Consent
+from worker.privacy.levels import Level
+from worker.privacy.policy import Recorded
 from worker.rooms import Tick
 from worker.rooms.rejoining import Rejoining
 
@@ -42,7 +44,7 @@ class Talking(Scripted):
     """A room elsewhere where a second of sound is heard."""
 
     async def __aiter__(self):
-        self.policy.record("ada", True)
+        self.policy.record("ada", Level.METRICS, "page")
         yield SpeakerJoined(0.0, "ada", "Ada")
         for number in range(50):
             yield AudioChunk("ada", number * 0.02, np.zeros(RATE // 50, np.float32))

@@ -24,7 +24,8 @@ def message(kind: str, seq: int, at: float, audience: str = "", /, **data: Any) 
 
 
 def joined(seq: int, at: float, speaker: str, name: str, role: str = "") -> dict[str, Any]:
-    return message("speaker.joined.v1", seq, at, speaker=speaker, name=name, generation=1, analysed=True, role=role)
+    who = {"speaker": speaker, "name": name, "generation": 1, "role": role}
+    return message("speaker.joined.v1", seq, at, **who, analysed=True, level="emotion")
 
 
 STORY = [
@@ -50,7 +51,7 @@ STORY = [
     message("talk_time.v1", 18, 30, speakers={"p1": {"seconds": 3.0, "share": 0.2}}),
     message("gap.v1", 20, 31, from_seq=19, to_seq=20),
     message("room.interrupted.v1", 21, 40, seconds=3.0, reason="unreachable", attempts=1),
-    message("speaker.analysed.v1", 22, 41, speaker="p2", analysed=False),
+    message("speaker.analysed.v1", 22, 41, speaker="p2", analysed=False, level="presence"),
     message("speaker.left.v1", 23, 42, speaker="p2", reason="left"),
     message("of.a.later.worker.v1", 24, 43, anything=1),
     message("room.closed.v1", 25, 44, reason="ended"),
@@ -67,8 +68,9 @@ def record_of(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_a_record_holds_what_happened_once():
     record = record_of(STORY)
-    assert record["people"]["p1"] == {"name": "Ada", "role": "seller", "analysed": True, "present": True}
-    assert record["people"]["p2"]["present"] is False
+    ada = {"name": "Ada", "role": "seller", "analysed": True, "level": "emotion", "present": True}
+    assert record["people"]["p1"] == ada
+    assert [record["people"]["p2"][key] for key in ("analysed", "level", "present")] == [False, "presence", False]
     assert record["speech"] == {"p1": [[2.0, 5]]}
     assert record["speaking"] == {}
     assert record["emotion"]["p2"] == [[7, 0.2, -0.1, "tense", 0.7], [13, None, None, "mixed", None]]

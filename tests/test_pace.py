@@ -5,10 +5,10 @@ from worker.events import SpeechMeasured
 
 
 def spoken(*stretches):
-    """`(rate, level)` of stretches of speech."""
+    """`(rate, level)` or `(rate, level, spread)` of stretches of speech."""
     pace = Pace()
-    for number, (rate, level) in enumerate(stretches):
-        pace.push(SpeechMeasured(2.0 * number + 2, "ada", 2.0 * number, rate, level))
+    for number, stretch in enumerate(stretches):
+        pace.push(SpeechMeasured(2.0 * number + 2, "ada", 2.0 * number, *stretch))
     return pace
 
 
@@ -33,6 +33,15 @@ def test_stretches_without_a_rate_are_left_out():
     pace = spoken(*[(4.0, -30.0), (None, -30.0)] * 3)
     assert pace.syllables_per_s == 4.0
     assert pace.loudness_change_db is None
+
+
+def test_the_spread_of_pitch_is_said_with_what_was_usual_before():
+    usual = [(None, -30.0, 4.0), (None, -30.0, None)] * USUAL_LEAST
+    pace = spoken(*usual, *[(None, -30.0, 2.5)] * 5)
+    assert (pace.pitch_spread_st, pace.pitch_spread_change_st) == (2.5, -1.5)
+    assert spoken(*usual[:3]).pitch_spread_st == 4.0
+    assert spoken(*usual[:4], *usual[1::2]).pitch_spread_change_st is None
+    assert spoken(*usual[1::2]).pitch_spread_st is None
 
 
 def test_the_usual_follows_slowly_in_a_long_call():

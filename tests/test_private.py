@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from tests.consenting import recorded
 from tests.fakes import EPOCH, FakeRoom, FakeSink, brief, envelopes, folded
 from tests.hall import _loopback as _loopback
 from tests.hall import hall, meeting
@@ -19,7 +20,7 @@ from worker.envelope import Envelope
 from worker.events import EVENTS, Gap, PromptAnswered, Prompted, RoomOpened, SpeakerJoined, SpeechStarted
 from worker.ops.http import Server
 from worker.ops.tokens import Pass
-from worker.privacy.policy import Recorded
+from worker.privacy.keeping import Keeping
 from worker.prompts import ANSWERS, MANAGERS, PRIVATE, read_answer
 from worker.rooms import Answered, ListenerJoined
 from worker.sinks.data_channel import DataChannelSink
@@ -103,7 +104,7 @@ async def test_redis_has_it_only_where_that_is_wanted_and_in_a_stream_of_its_own
         await redis.flushall()
         await pubsub.psubscribe("*")
         await pubsub.get_message(timeout=5)
-        sink = RedisSink(folded([]), redis_url, prompts=wanted)
+        sink = RedisSink(folded([]), Keeping(), redis_url, prompts=wanted)
         await told([sink])
         public = await redis.xrange("ut:{quiet}:events")
         assert [json.loads(fields["event"]) for _, fields in public] == [
@@ -315,7 +316,7 @@ def test_whatever_is_dropped_nobody_has_anothers_and_each_knows_its_own_holes(au
         outlets = [Outlet(sink, size) for sink in sinks]
         for number, envelope in enumerate(said):
             for outlet in outlets:
-                if outlet.private or not envelope.audience:
+                if outlet.takes(envelope.audience):
                     outlet.put(envelope)
             if number % 3 == 0:
                 await asyncio.sleep(0)
@@ -359,7 +360,7 @@ async def test_a_worker_takes_answers_from_its_sinks_to_who_asked(tmp_path):
             "sinks": [{"kind": "websocket"}, {"kind": "jsonl", "path": str(path)}],
         }
     )
-    worker = Worker(given_settings, Models(), room, Recorded(), server)
+    worker = Worker(given_settings, Models(), room, recorded(), server)
     worker.session._observers = [Coach()]
     worker.sinks[0]._answers("p1", "c1", "dismissed")
     worker.session._over = True

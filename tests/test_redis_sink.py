@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from tests.fakes import EPOCH, envelopes, folded, run_of
 from tests.support import free_port, require
 from worker.errors import ConfigError, SinkError
-from worker.events import SpeakerJoined, SpeakerLeft, SpeechStarted, TalkTime
+from worker.events import PromptAnswered, SpeakerJoined, SpeakerLeft, SpeechStarted, TalkTime
+from worker.privacy.keeping import Keeping
 from worker.sinks.delivery import Outlet
 from worker.sinks.redis import RedisSink
 
@@ -36,7 +37,7 @@ async def until(condition, within_s=20.0):
 
 async def test_an_event_is_live_in_the_stream_and_in_the_state(redis, redis_url):
     said = envelopes(SpeakerJoined(1.0, "ada", "Ada"), SpeechStarted(2.0, "ada"))
-    sink = RedisSink(folded(said), redis_url)
+    sink = RedisSink(folded(said), Keeping(), redis_url)
     async with redis, redis.pubsub() as pubsub:
         await pubsub.subscribe("ut:{quiet}:live")
         await pubsub.get_message(timeout=5)
@@ -49,13 +50,22 @@ async def test_an_event_is_live_in_the_stream_and_in_the_state(redis, redis_url)
         state = await redis.hgetall("ut:{quiet}:state")
         assert state == folded(said).as_hash()
         assert json.loads(state["speaker:ada"])["speaking"] is True
-        for key in ("ut:{quiet}:events", "ut:{quiet}:state"):
-            assert 86_000 < await redis.ttl(key) <= 86_400
+    await sink.close()
+
+
+async def test_the_keys_end_when_their_last_event_was_kept_long_enough(redis, redis_url):
+    said = envelopes(SpeakerJoined(1.0, "ada", "Ada"), PromptAnswered(2.0, "r-1", "ada", "r", "dismissed"))
+    sink = RedisSink(folded(said[:1]), Keeping(2, 1), redis_url, prompts=True)
+    async with redis:
+        for envelope in said:
+            await sink.send(envelope)
+        ends = {key: await redis.ttl(f"ut:{{quiet}}:{key}") for key in ("events", "state", "prompts")}
+    assert {key: round(left_s / 86_400, 2) for key, left_s in ends.items()} == {"events": 2, "state": 2, "prompts": 1}
     await sink.close()
 
 
 async def test_the_stream_is_trimmed_roughly(redis, redis_url):
-    sink = RedisSink(folded([]), redis_url, stream_length=100)
+    sink = RedisSink(folded([]), Keeping(), redis_url, stream_length=100)
     async with redis:
         for envelope in run_of(450):
             await sink.send(envelope)
@@ -67,7 +77,7 @@ async def test_the_stream_is_trimmed_roughly(redis, redis_url):
 async def test_redis_dies_and_comes_back(redis_server):
     server = redis_server()
     said = run_of(60)
-    sink = RedisSink(folded([]), server.url)
+    sink = RedisSink(folded([]), Keeping(), server.url)
     outlet = Outlet(sink)
     with capture_logs() as logs:
         for envelope in said[:20]:
@@ -90,7 +100,7 @@ async def test_redis_dies_and_comes_back(redis_server):
 async def test_what_does_not_fit_the_outbox_is_announced(redis_server):
     server = redis_server()
     server.kill()
-    sink = RedisSink(folded([]), server.url, outbox=5)
+    sink = RedisSink(folded([]), Keeping(), server.url, outbox=5)
     outlet = Outlet(sink)
     said = run_of(30)
     outlet.put(said[0])
@@ -107,7 +117,7 @@ async def test_what_does_not_fit_the_outbox_is_announced(redis_server):
 
 
 async def test_a_try_whose_answer_was_lost_is_not_in_the_stream_twice(redis, redis_url, monkeypatch):
-    sink = RedisSink(folded([]), redis_url)
+    sink = RedisSink(folded([]), Keeping(), redis_url)
     write, lost = sink._write, [ConnectionResetError("after it was done")]
 
     async def write_and_lose_the_answer(envelope):
@@ -125,7 +135,7 @@ async def test_a_try_whose_answer_was_lost_is_not_in_the_stream_twice(redis, red
 
 
 async def test_a_stream_that_is_ahead_of_us_is_not_taken_for_success(redis, redis_url):
-    sink = RedisSink(folded([]), redis_url)
+    sink = RedisSink(folded([]), Keeping(), redis_url)
     await sink.send(run_of(2)[1])
     with pytest.raises(SinkError, match="equal or smaller"):
         await sink.send(run_of(1)[0])
@@ -136,7 +146,7 @@ async def test_a_stream_that_is_ahead_of_us_is_not_taken_for_success(redis, redi
 async def test_closing_while_redis_is_away_ends_in_time(redis_server):
     server = redis_server()
     server.kill()
-    outlet = Outlet(RedisSink(folded([]), server.url))
+    outlet = Outlet(RedisSink(folded([]), Keeping(), server.url))
     for envelope in run_of(7):
         outlet.put(envelope)
     async with asyncio.timeout(3):
@@ -146,11 +156,11 @@ async def test_closing_while_redis_is_away_ends_in_time(redis_server):
 async def test_a_password_that_is_wrong_is_said_once_and_never_shown(redis_server):
     server = redis_server("--requirepass", PASSWORD)
     for url in (server.url, server.url.replace("//", "//:not-that@"), server.url.replace("//", "//ada:not-that@")):
-        sink = RedisSink(folded([]), url)
+        sink = RedisSink(folded([]), Keeping(), url)
         with pytest.raises(ConfigError, match="refuses the worker's user or password: correct the url"):
             await sink.check()
         await sink.close()
-    outlet = Outlet(RedisSink(folded([]), server.url.replace("//", "//:not-that@")))
+    outlet = Outlet(RedisSink(folded([]), Keeping(), server.url.replace("//", "//:not-that@")))
     with capture_logs() as logs:
         outlet.put(run_of(1)[0])
         await asyncio.sleep(0.5)
@@ -163,7 +173,7 @@ async def test_a_password_that_is_wrong_is_said_once_and_never_shown(redis_serve
 async def test_whom_the_snapshot_forgot_is_no_longer_in_the_hash(redis, redis_url):
     said = envelopes(SpeakerJoined(1.0, "ada", "Ada"), SpeakerLeft(2.0, "ada"), TalkTime(3.0, {}))
     snapshot, held = folded([]), []
-    sink = RedisSink(snapshot, redis_url)
+    sink = RedisSink(snapshot, Keeping(), redis_url)
     async with redis:
         for envelope in said:
             snapshot.fold(envelope)
@@ -179,7 +189,7 @@ async def test_a_user_with_few_rights_suffices(redis_server, monkeypatch):
         rights = ["+ping", "+multi", "+exec", "+xadd", "+del", "+hset", "+pexpire", "+publish", "~ut:*", "&ut:*"]
         await admin.execute_command("ACL", "SETUSER", "undertone", "on", f">{PASSWORD}", *rights)
         monkeypatch.setenv("UT_TEST_REDIS", server.url.replace("//", f"//undertone:{PASSWORD}@"))
-        sink = RedisSink(folded([]), "env:UT_TEST_REDIS")
+        sink = RedisSink(folded([]), Keeping(), "env:UT_TEST_REDIS")
         await sink.check()
         await sink.send(run_of(1)[0])
         assert await stream(admin) == [1]
@@ -195,18 +205,18 @@ async def test_tls(redis_server, tmp_path):
         "--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key),
         "--tls-auth-clients", "no",
     )  # fmt: skip
-    sink = RedisSink(folded([]), f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
+    sink = RedisSink(folded([]), Keeping(), f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
     await sink.check()
     await sink.send(run_of(1)[0])
     await sink.close()
-    stranger = RedisSink(folded([]), f"rediss://localhost:{port}/0")
+    stranger = RedisSink(folded([]), Keeping(), f"rediss://localhost:{port}/0")
     with pytest.raises(ConfigError, match="no certificate that this machine trusts"):
         await stranger.check()
     await stranger.close()
 
 
 async def test_a_redis_that_is_away_is_no_reason_not_to_start():
-    sink = RedisSink(folded([]), f"redis://127.0.0.1:{free_port()}/0")
+    sink = RedisSink(folded([]), Keeping(), f"redis://127.0.0.1:{free_port()}/0")
     with capture_logs() as logs:
         await sink.check()
     assert logs[0]["reason"].endswith("does not answer (ConnectionError): start it, or correct the url.")
@@ -214,7 +224,7 @@ async def test_a_redis_that_is_away_is_no_reason_not_to_start():
 
 
 async def test_a_database_that_does_not_exist_is_a_reason(redis_url):
-    sink = RedisSink(folded([]), redis_url.replace("/0", "/99"))
+    sink = RedisSink(folded([]), Keeping(), redis_url.replace("/0", "/99"))
     with pytest.raises(ConfigError, match="DB index is out of range"):
         await sink.check()
     await sink.close()
@@ -226,4 +236,4 @@ async def test_a_database_that_does_not_exist_is_a_reason(redis_url):
 )
 def test_a_url_that_is_none(url):
     with pytest.raises(ConfigError, match="Redis url is not one"):
-        RedisSink(folded([]), url)
+        RedisSink(folded([]), Keeping(), url)

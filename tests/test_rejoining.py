@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.consenting import recorded
 from tests.fakes import NOON
 from worker.audio import RATE, AudioChunk
 from worker.conversation.talk_time import TalkTimes
@@ -25,7 +26,6 @@ from worker.events import (
     SpeechStarted,
     TalkTime,
 )
-from worker.privacy.policy import Recorded
 from worker.rooms import ListenerJoined, Tick
 from worker.rooms import rejoining as module
 from worker.rooms.rejoining import FINAL, LONGEST_PAUSE_S, PASSING, TRIES, Rejoining
@@ -383,7 +383,7 @@ def test_whatever_happens_the_story_makes_sense(scripts, chance):
 class Talker:
     """A speaker for whom all sound is speech."""
 
-    def __init__(self, speaker):
+    def __init__(self, speaker, _):
         self.id = speaker
 
     async def hear(self, sound):
@@ -415,7 +415,7 @@ def test_talk_time_is_what_was_heard_of_everyone_however_often_the_room_was_lost
         room = world.room()
         give = room._pass_on
         room._pass_on = lambda item: (passed.append(one) or one for one in give(item))
-        session = Session(room, Recorded(), Talker, [TalkTimes()], Numbering("away", 1, NOON), told)
+        session = Session(room, recorded(), Talker, [TalkTimes()], Numbering("away", 1, NOON), told)
         with suppress(RoomError):
             await session.run()
         assert session.dropped_s == 0

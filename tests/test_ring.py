@@ -65,6 +65,15 @@ async def test_a_reader_may_stop_and_another_go_on():
     assert await read(ring) == [2]
 
 
+async def test_what_waits_may_be_changed_or_taken_out_also_when_it_is_closed():
+    ring = Ring(3)
+    for item in (1, 2, 3):
+        ring.put(item)
+    ring.close()
+    ring.rewrite(lambda item: None if item == 2 else item * 10)
+    assert (await read(ring), ring.dropped) == ([10, 30], 0)
+
+
 def test_a_ring_without_room_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         Ring(0)

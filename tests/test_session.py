@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.consenting import agree, recorded
+from tests.consenting import consent as new_consent
 from tests.fakes import NOON
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Windows
+from worker.conversation.syllables import Stretches
 from worker.conversation.talk_time import TalkTimes
 from worker.emotion import Emotion
 from worker.emotion.smoothing import Smoother
@@ -31,7 +34,7 @@ from worker.events import (
     Talk,
     TalkTime,
 )
-from worker.privacy.policy import Consent, Recorded
+from worker.privacy.levels import Level
 from worker.rooms import Answered, ListenerJoined, Tick
 from worker.session import WAITING, Session
 from worker.speaker import Models, Speaker
@@ -102,13 +105,18 @@ class Engine:
 class Ears:
     """A session with everything written."""
 
-    def __init__(self, *script, engine=None, observers=(), lockstep=False, policy=None):
+    def __init__(self, *script, engine=None, observers=(), lockstep=False, policy=None, by_level=False):
         self.listeners, self.models = Listeners(), Gate()
         models = Models(self.models.vad, engine, "fake")
+
+        def speaker(who, level):
+            feels = (Windows(), Smoother(), Stretches(who)) if level is Level.EMOTION or not by_level else ()
+            return Speaker(who, models, Segmenter(who), *feels)
+
         self.session = Session(
             Room(*script, lockstep=lockstep),
-            policy or Recorded(),
-            lambda speaker: Speaker(speaker, models, Segmenter(speaker), Windows(), Smoother()),
+            policy or recorded(),
+            speaker,
             observers,
             Numbering("quiet", 1, NOON),
             self.listeners,
@@ -133,7 +141,7 @@ def talk(speaker, start, seconds, loudness=0.9):
 
 
 def join(speaker="ada", at=0.0, generation=1):
-    return SpeakerJoined(at, speaker, speaker.title(), generation)
+    return SpeakerJoined(at, speaker, speaker.title(), generation, level="emotion")
 
 
 def utterance(speaker, start, end):
@@ -264,7 +272,7 @@ async def test_the_same_recording_gives_the_same_events():
                 await asyncio.sleep(0)
             return answer
 
-        ears.session._make_speaker = lambda speaker: Speaker(
+        ears.session._make_speaker = lambda speaker, _: Speaker(
             speaker, Models(uneven, Engine(), "fake"), Segmenter(speaker), Windows(), Smoother()
         )
         return await ears.run()
@@ -403,10 +411,10 @@ async def test_sound_of_nobody_is_ignored():
 
 def agreeing(*speakers):
     """Consent of these, and two calls for a script: to withdraw it and to give it again."""
-    consent = Consent()
+    consent = new_consent()
     for speaker in speakers:
-        consent.record(speaker, True)
-    return consent, lambda: consent.record("ada", False), lambda: consent.record("ada", True)
+        agree(consent, speaker)
+    return consent, lambda: agree(consent, "ada", False), lambda: agree(consent, "ada")
 
 
 @BOTH
@@ -431,7 +439,7 @@ async def test_who_withdraws_is_heard_no_more_and_the_utterance_ends_where_it_wa
     )  # fmt: skip
     assert without_emotion(await ears.run())[2:-1] == [
         *utterance("ada", 0, 2.0), SpeakerAnalysed(2.0, "ada", False),
-        SpeakerAnalysed(4.0, "ada", True), *utterance("ada", 4.0, 5.0),
+        SpeakerAnalysed(4.0, "ada", True, "emotion"), *utterance("ada", 4.0, 5.0),
     ]  # fmt: skip
     assert calls[0] == calls[1]
 
@@ -444,15 +452,36 @@ async def test_a_change_of_consent_is_said_once():
         *[Tick(0.9)] * 9, policy=consent,
     )  # fmt: skip
     changes = [event for event in await ears.run() if isinstance(event, SpeakerAnalysed)]
-    assert changes == [SpeakerAnalysed(0.3, "ada", True), SpeakerAnalysed(0.6, "ada", False)]
+    assert changes == [SpeakerAnalysed(0.3, "ada", True, "emotion"), SpeakerAnalysed(0.6, "ada", False)]
 
 
-async def test_what_a_room_said_of_consent_before_it_changed_is_corrected():
+async def test_who_joins_is_told_as_the_policy_has_them_and_not_as_the_room_had():
     consent, withdraw, _ = agreeing("ada")
     ears = Ears(withdraw, join(), Tick(0.1), SpeakerLeft(0.2, "ada"), join(at=0.3), *[Tick(0.4)] * 9, policy=consent)
     await ears.run()
-    joined, changed, left = "speaker.joined", "speaker.analysed", "speaker.left"
-    assert ears.types("ada") == [joined, changed, left, joined, changed]
+    assert ears.types("ada") == ["speaker.joined", "speaker.left", "speaker.joined"]
+    joined = [event for event in ears.events if isinstance(event, SpeakerJoined)]
+    assert [(event.analysed, event.level) for event in joined] == [(False, "presence")] * 2
+
+
+async def test_another_level_drops_what_is_held_and_is_told():
+    """What was being heard and felt at the old level is nobody's; what comes after is at the new one."""
+    consent, _, _ = agreeing("ada")
+
+    def lower():
+        consent.record("ada", Level.METRICS, "page")
+
+    ears = Ears(
+        join(), *talk("ada", 0, 3.0), *[Tick(3.0)] * 9, lower, Tick(3.1), *talk("ada", 4.0, 3.0), *[Tick(7.0)] * 9,
+        engine=Engine(), policy=consent, by_level=True,
+    )  # fmt: skip
+    events = await ears.run()
+    [changed] = [event for event in events if isinstance(event, SpeakerAnalysed)]
+    assert (changed.analysed, changed.level) == (True, "metrics")
+    felt = [event.at for event in events if isinstance(event, EmotionEstimated)]
+    assert max(felt) <= 3.0
+    begun = [event.started for event in events if isinstance(event, SpeechEnded)]
+    assert begun == pytest.approx([0.0, 4.0], abs=0.04)
 
 
 async def test_what_waits_is_forgotten_when_consent_is_withdrawn():

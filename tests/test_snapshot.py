@@ -53,6 +53,7 @@ def test_everything_said_so_far_is_in_it():
                 "name": "Ada L.",
                 "generation": 1,
                 "analysed": True,
+                "level": "presence",
                 "present": True,
                 "muted": False,
                 "speaking": True,
@@ -88,7 +89,9 @@ def test_everything_said_so_far_is_in_it():
         ([SpeechStarted(2.0, "bob")], "speaking", False),
         ([SpeakerAnalysed(2.0, "ada", False)], "analysed", False),
         ([SpeakerAnalysed(2.0, "ada", False), SpeakerAnalysed(3.0, "ada", True)], "analysed", True),
+        ([SpeakerAnalysed(2.0, "ada", True, "metrics")], "level", "metrics"),
         ([EMOTION, SpeakerAnalysed(5.0, "ada", False)], "emotion", None),
+        ([EMOTION, SpeakerAnalysed(5.0, "ada", True, "prosody")], "emotion", None),
     ],
 )
 def test_the_newest_word_on_a_speaker_counts(events, field, value):
@@ -123,7 +126,7 @@ def test_of_those_who_left_only_the_newest_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("count", "here", "kept", "felt"), [(300, 40, 40, True), (300, 120, 120, False), (300, 300, 176, False)]
+    ("count", "here", "kept", "felt"), [(300, 40, 40, True), (300, 120, 120, False), (300, 300, 158, False)]
 )
 def test_what_fits_a_data_channel_is_sent_and_who_is_present_comes_first(count, here, kept, felt):
     snapshot, names = crowd(count, here)

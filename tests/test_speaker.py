@@ -5,6 +5,7 @@ import pytest
 
 from worker.audio import RATE, AudioChunk
 from worker.audio.windows import Window, Windows
+from worker.conversation.syllables import Stretches
 from worker.emotion import CLASSES, Emotion
 from worker.emotion.smoothing import Smoother
 from worker.errors import EngineError
@@ -43,7 +44,9 @@ class Engine:
 
 
 def make(engine=None):
-    return Speaker("ada", Models(loud_is_voice, engine, "fake"), Segmenter("ada"), Windows(), Smoother())
+    return Speaker(
+        "ada", Models(loud_is_voice, engine, "fake"), Segmenter("ada"), Windows(), Smoother(), Stretches("ada")
+    )
 
 
 async def hear(speaker, *stretches, start=0.0):
@@ -204,3 +207,21 @@ async def test_a_bug_in_an_engine_is_not_hidden():
 
 async def test_without_an_engine_nothing_is_felt():
     assert await make().feel(Window(0.0, 2.0, np.ones(9, np.float32), 2.0, False)) == []
+
+
+async def test_what_the_level_leaves_off_is_not_there_to_be_heard_by():
+    """At `metrics` voice activity alone is asked; nothing is measured, and no window is made for an engine."""
+    asked = []
+
+    async def engine(item):
+        asked.append(item)
+
+    bare = Speaker("ada", Models(loud_is_voice, engine, "fake"), Segmenter("ada"))
+    found = await hear(bare, (0.5, 0.0), (5.0, 0.9), (0.8, 0.0))
+    assert [type(item) for item in found] == [SpeechStarted, SpeechEnded]
+    assert not asked
+
+
+async def test_where_nobody_may_be_heard_there_is_no_model_to_ask():
+    deaf = Speaker("ada", Models(None, None, "none"), Segmenter("ada"))
+    assert await hear(deaf, (0.5, 0.0), (5.0, 0.9)) == []

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from aiohttp import ClientSession
 
+from tests.consenting import OPEN
 from tests.speech import DATA
 from tests.support import free_port
+from worker.batch import Batcher
 from worker.config import settle
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined
@@ -25,6 +27,7 @@ from worker.supervisor import replay, serve
 
 def settings(path, files=("anna", "ben"), **more):
     sections = {
+        "policy": {"level": "emotion", **OPEN},
         "room": {"kind": "replay", "files": [str(DATA / f"{name}.ogg") for name in files]},
         "sinks": [{"kind": "jsonl", "path": str(path), "append": False}],
     }
@@ -67,6 +70,32 @@ async def test_without_emotion_the_rest_is_the_same(tmp_path):
     assert rest(with_it) == rest(without)
 
 
+LEVELS = {
+    "presence": set(),
+    "metrics": {"speech.started.v1", "talk_time.v1"},
+    "prosody": {"speech.started.v1", "talk_time.v1", "speech.measured.v1"},
+    "emotion": {"speech.started.v1", "talk_time.v1", "speech.measured.v1", "emotion"},
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_nothing_above_the_level_is_ever_said_or_even_made(tmp_path, level, monkeypatch):
+    made = []
+    monkeypatch.setattr("worker.assembly.Batcher", lambda predict, name: made.append(name) or Batcher(predict, name))
+    path = tmp_path / "1.jsonl"
+    await replay(settings(path, ["anna"], policy={"level": level, **OPEN}))
+    said = {"emotion" if kind.startswith("emotion") else kind for kind in kinds(lines(path))}
+    assert said & LEVELS["emotion"] == LEVELS[level]
+    assert made == {"presence": [], "emotion": ["vad", "emotion"]}.get(level, ["vad"])
+
+
+async def test_a_level_that_the_law_leaves_to_nobody_is_refused_at_the_start(tmp_path):
+    forbidden = {**OPEN, "jurisdiction": "eu", "context": "work", "role": "employee", "level": "emotion"}
+    with pytest.raises(ConfigError, match="eu_5_1_f") as error:
+        await replay(settings(tmp_path / "1.jsonl", policy=forbidden))
+    assert error.value.code == "policy_refused"
+
+
 async def test_a_recording_that_is_none_is_named(tmp_path):
     (tmp_path / "note.wav").write_text("hello")
     with pytest.raises(ConfigError, match=r"note\.wav"):
@@ -83,7 +112,7 @@ class Failing:
     name = "quiet"
 
     def __init__(self):
-        self.started, self.closed = datetime(2026, 1, 1, tzinfo=UTC), False
+        self.started, self.closed = datetime.now(UTC), False
 
     async def __aiter__(self):
         yield SpeakerJoined(0.0, "ada", "Ada")

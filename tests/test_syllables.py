@@ -5,6 +5,7 @@ import pytest
 
 from tests.speech import silence, speech
 from worker.audio import RATE
+from worker.conversation.pitch import spread_st
 from worker.conversation.syllables import STRETCH_S, Stretches
 
 FRAME = 512
@@ -49,12 +50,20 @@ def test_noise_has_no_nuclei():
     assert [event.syllables_per_s for event in measured(noise)] == [0.0] * 4
 
 
+def test_the_spread_of_pitch_is_that_of_a_stretch_and_not_of_what_came_before_it():
+    sound = speech("anna")
+    found = measured(sound)
+    own = [spread_st(sound[round(event.window_start * RATE) : round(event.at * RATE)]) for event in found]
+    assert len(found) > 3
+    assert [event.pitch_spread_st for event in found] == own
+
+
 def test_noise_as_loud_as_the_voice_leaves_only_the_level():
     chance, stretches = np.random.default_rng(3), Stretches("ada")
     hiss = chance.normal(0, 0.05, 3 * RATE).astype(np.float32)
     assert measured(hiss, stretches, voiced=False) == []
     (event,) = measured(vowels(4, 2.1, noise_db=0), stretches, at=3.0)
-    assert event.syllables_per_s is None
+    assert (event.syllables_per_s, event.pitch_spread_st) == (None, None)
     assert -30 < event.level_dbfs < -5
 
 

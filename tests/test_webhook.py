@@ -158,7 +158,7 @@ async def test_whatever_is_lost_while_nobody_is_there_is_in_the_file(tmp_path):
         sink._retrying = sink._retrying.copy(stop=stop_never)
         outlet.put(said[2])
         async with asyncio.timeout(5):
-            while not outlet._in_hand:
+            while not outlet.under_way:
                 await asyncio.sleep(0.01)
         for envelope in said[3:]:
             outlet.put(envelope)

@@ -1,6 +1,6 @@
 """Puts the parts of one room together, from its settings and the models that all rooms share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from worker import __version__
@@ -9,6 +9,7 @@ from worker.batch import Batcher
 from worker.coaching.coach import Coach
 from worker.config import Settings, option_model
 from worker.conversation import OBSERVERS
+from worker.conversation.syllables import Stretches
 from worker.emotion import ENGINES, Emotion
 from worker.emotion.drift import DriftWatch
 from worker.emotion.smoothing import Smoother
@@ -16,6 +17,8 @@ from worker.envelope import Numbering
 from worker.events import Event
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
+from worker.privacy.keeping import Keeping
+from worker.privacy.levels import Level
 from worker.privacy.policy import Policy
 from worker.registry import build, construct
 from worker.rooms import Room
@@ -29,15 +32,17 @@ from worker.vad.segmenter import Segmenter
 
 
 class SharedModels:
-    """The models, one thread each, that all rooms of a process share."""
+    """The models, one thread each, that all rooms of a process share; what the policy leaves off is not even made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, engines: Collection[str]) -> None:
+        """`engines`: which of those of `worker.privacy.levels.ENGINES` may be made."""
         self._settings = settings
-        vad = build(VADS, settings.vad, "vad")
-        self.engine = build(ENGINES, settings.emotion, "emotion") if settings.emotion else None
+        vad = build(VADS, settings.vad, "vad") if "vad" in engines else None
+        emotion = settings.emotion if "emotion" in engines else None
+        self.engine = build(ENGINES, emotion, "emotion") if emotion else None
         self.watch: DriftWatch = construct(DriftWatch, settings.drift, "drift")
         self._name = str(settings.emotion["kind"]) if settings.emotion else "none"
-        self._vad: Batcher[Any, Any] = Batcher(vad.predict, "vad")
+        self._vad: Batcher[Any, Any] | None = Batcher(vad.predict, "vad") if vad is not None else None
         self._emotion: Batcher[Any, Any] | None = None
         if self.engine is not None:
             self._emotion = Batcher(self.engine.predict, "emotion")
@@ -52,7 +57,9 @@ class SharedModels:
             option_model(name).model_validate(section).model_dump()
             for name, section in (("segmenter", self._settings.segmenter), ("smoothing", self._settings.smoothing))
         )
-        models = [{"part": "vad", "name": self._settings.vad["kind"], "thresholds": segmenter}]
+        models: list[dict[str, Any]] = []
+        if self._vad is not None:
+            models.append({"part": "vad", "name": self._settings.vad["kind"], "thresholds": segmenter})
         if self.engine is not None:
             speech = {"speech": about["speech"]["threshold"]} if "speech" in about else {}
             given = {"temperature": about["temperature"]} if "temperature" in about else {}
@@ -62,9 +69,9 @@ class SharedModels:
         return [one | {"version": __version__} for one in models]
 
     def close(self) -> None:
-        self._vad.close()
-        if self._emotion is not None:
-            self._emotion.close()
+        for model in (self._vad, self._emotion):
+            if model is not None:
+                model.close()
 
 
 def _numbers(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +104,8 @@ class Worker:
         epoch = round(room.started.timestamp() * 1000)
         self._models = models.of(room.name)
         self.snapshot = Snapshot(room.name, epoch)
-        given = {"room": room, "snapshot": self.snapshot, "server": server}
+        keeping: Keeping = construct(Keeping, settings.keeping, "keeping")
+        given = {"room": room, "snapshot": self.snapshot, "server": server, "keeping": keeping}
         self.sinks: list[Sink] = [
             build(SINKS, section, f"sinks.{number}", answers=self._answer, **given)
             for number, section in enumerate(settings.sinks)
@@ -116,14 +124,15 @@ class Worker:
         numbering = Numbering(room.name, epoch, room.started)
         self.session = Session(room, policy, self._make_speaker, observers, numbering, self.fanout)
 
-    def _make_speaker(self, speaker: str) -> Speaker:
-        return Speaker(
-            speaker,
-            self._models,
-            construct(Segmenter, self._settings.segmenter, "segmenter", speaker=speaker),
-            construct(Windows, self._settings.windows, "windows"),
-            construct(Smoother, self._settings.smoothing, "smoothing"),
-        )
+    def _make_speaker(self, speaker: str, level: Level) -> Speaker:
+        """With the parts that this level leaves, and no others."""
+        segmenter = construct(Segmenter, self._settings.segmenter, "segmenter", speaker=speaker)
+        stretches = Stretches(speaker) if level >= Level.PROSODY else None
+        if level < Level.EMOTION or self._models.engine is None:
+            return Speaker(speaker, self._models, segmenter, stretches=stretches)
+        windows = construct(Windows, self._settings.windows, "windows")
+        smoother = construct(Smoother, self._settings.smoothing, "smoothing")
+        return Speaker(speaker, self._models, segmenter, windows, smoother, stretches)
 
     def _answer(self, who: str, prompt: str, answer: str) -> None:
         self.session.answer(who, prompt, answer)

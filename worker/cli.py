@@ -16,12 +16,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from worker import __version__
+from worker.attest_cli import attest
+from worker.data_cli import app as data_app
 from worker.errors import ConfigError, UndertoneError
 from worker.lab.cli import app as lab_app
 from worker.ops.audit_cli import app as audit_app
 from worker.ops.rooms_cli import app as rooms_app
 from worker.policy_cli import app as policy_app
 from worker.rehearsal.cli import app as coaching_app
+from worker.report.readers import Readers, record_for
+from worker.tokens_cli import token
 
 app = typer.Typer(
     help="Hears each speaker of a live video room on their own, and says who speaks, for how long and how lively.",
@@ -36,6 +40,9 @@ app.add_typer(rooms_app, name="rooms")
 app.add_typer(lab_app, name="lab")
 app.add_typer(coaching_app, name="coaching")
 app.add_typer(audit_app, name="audit")
+app.add_typer(data_app, name="data")
+app.command()(token)
+app.command()(attest)
 
 
 class Sfu(StrEnum):
@@ -92,25 +99,29 @@ def run(config: ConfigFile) -> None:
 
 @app.command()
 def demo(
-    guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 4,
+    guests: Annotated[int, typer.Option(min=0, max=10, help="Synthetic voices that join the room.")] = 6,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where the page is served; 0 takes a free port.")] = 8080,
     no_redis: Annotated[bool, typer.Option("--no-redis", help="Do not look for Redis.")] = False,
     sfu: Annotated[Sfu, typer.Option(help="Where browsers meet: in the worker, or in a Janus that it joins.")] = (
         Sfu.EMBEDDED
     ),
+    emotion: Annotated[
+        bool, typer.Option("--emotion", help="As a sales call in the EU: customers may agree to emotion.")
+    ] = False,
 ) -> None:
     """Open a room on this machine that a browser can join at once."""
     from worker.config import shipped
 
     if sfu is Sfu.JANUS:
-        _demo_janus(port, look_for_redis=not no_redis)
+        _demo_janus(port, look_for_redis=not no_redis, emotion=emotion)
         return
-    settings = _settings(shipped("demo.yaml"), {"room.guests": guests, "server.port": port})
+    config = shipped("customer_call.yaml" if emotion else "demo.yaml")
+    settings = _settings(config, {"room.guests": guests, "server.port": port})
     settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look=not no_redis)})
     _serve(settings, lambda address: print(f"Open {address} in a browser. Ctrl-C ends the room.", flush=True))
 
 
-def _demo_janus(port: int, look_for_redis: bool) -> None:
+def _demo_janus(port: int, look_for_redis: bool, emotion: bool) -> None:
     from worker.config import shipped
     from worker.ops.janus import ROOM, LocalJanus
 
@@ -118,6 +129,8 @@ def _demo_janus(port: int, look_for_redis: bool) -> None:
         place: Overrides = {"room.url": janus.url, "room.room": ROOM}
         place |= {"server.port": port, "server.janus_url": janus.url, "server.janus_room": ROOM}
         place |= {"dashboard.prompts": False}
+        if emotion:
+            place["policy"] = _settings(shipped("customer_call.yaml")).policy
         settings = _settings(shipped("janus.yaml"), place)
         settings = settings.model_copy(update={"sinks": _without_absent_redis(settings.sinks, look_for_redis)})
         print(f"Janus runs at {janus.url}, and the worker joins its room {ROOM}.", flush=True)
@@ -138,15 +151,13 @@ def replay(
     """Hear recordings as if they were a room, and say the same events; then write a report of them."""
     from tempfile import TemporaryDirectory
 
-    from worker.report.sources import read
-
     with TemporaryDirectory() as folder:
         events = out or Path(folder) / "events.jsonl"
         hear(files, events, realtime, config)
         if out is not None:
             print(f"The events are in {out}.", file=sys.stderr)
         if not no_report:
-            _report_of(read([str(events)], ""), report)
+            _report_of([str(events)], report, config=config, recorded=True)
 
 
 @app.command("report")
@@ -159,21 +170,55 @@ def report_command(
     redis: Annotated[str, typer.Option(help="Where the room's events are; env:NAME and file:PATH too.")] = (
         "redis://127.0.0.1:6379/0"
     ),
+    readers: Annotated[Readers, typer.Option("--for", help="Who will read it.")] = Readers.TEAM,
+    participant: Annotated[
+        str, typer.Option(help="With `--for participant`: the speaker whose own report it is.")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A configuration, for its keeping.keys, dashboard.smallest_group and notice.contact."),
+    ] = None,
 ) -> None:
     """Write a page, a table and the record of a conversation: OUT.html, OUT.csv and OUT.json."""
-    from worker.report.sources import EVENTS, read
+    from tempfile import TemporaryDirectory
 
+    from worker.report.sources import EVENTS
+
+    if (readers is Readers.PARTICIPANT) != bool(participant):
+        raise ConfigError("--participant names the one person for whom a report is: give it with --for participant.")
     files = [Path(each) for each in what]
-    if all(file.is_file() and file.suffix != EVENTS for file in files):
-        replay(files, report=out)
-    else:
-        _report_of(read(what, redis), out)
+    if not all(file.is_file() and file.suffix != EVENTS for file in files):
+        _report_of(what, out, redis, readers, participant, config)
+        return
+    with TemporaryDirectory() as folder:
+        events = Path(folder) / "events.jsonl"
+        hear(files, events)
+        _report_of([str(events)], out, redis, readers, participant, config, recorded=True)
 
 
-def _report_of(record: Any, out: Path) -> None:
+def _report_of(
+    what: list[str],
+    out: Path,
+    redis: str = "",
+    readers: Readers = Readers.TEAM,
+    participant: str = "",
+    config: Path | None = None,
+    recorded: bool = False,
+) -> None:
+    """Who has the recordings has more than a report says, so that of these any group is large enough."""
+    from worker.privacy.keeping import Keeping
+    from worker.registry import construct
+    from worker.report.group import SMALLEST
     from worker.report.page import write
+    from worker.report.sources import read
     from worker.report.summary import summarise
 
+    settings = _settings(config) if config is not None else None
+    dashboard: dict[str, Any] = (settings.dashboard or {}) if settings is not None else {}
+    smallest = 1 if recorded else dashboard.get("smallest_group", SMALLEST)
+    contact = settings.notice.get("contact", "") if settings is not None else ""
+    keeping: Keeping = construct(Keeping, settings.keeping if settings is not None else {}, "keeping")
+    record = record_for(read(what, redis, keeping.seal.unseal), readers, participant, smallest, contact)
     page, *_ = write(record, out)
     summarise(record)
     print(f"The report is {page}.")

@@ -21,7 +21,20 @@ from worker.vad import VADS
 ENVIRONMENT = "UNDERTONE__"
 
 GIVEN = frozenset(
-    {"room", "rooms", "server", "policy", "snapshot", "speaker", "progress", "answers", "conversation", "today"}
+    {
+        "room",
+        "rooms",
+        "server",
+        "policy",
+        "snapshot",
+        "speaker",
+        "progress",
+        "answers",
+        "conversation",
+        "today",
+        "law",
+        "keeping",
+    }
 )
 """Constructor parameters that the worker fills in itself; they are no options."""
 
@@ -45,6 +58,8 @@ FIXED = {
     "coaching": "worker.coaching.coach:Coach",
     "dashboard": "worker.ops.dashboard:Dashboard",
     "audit": "worker.ops.audit:Audit",
+    "notice": "worker.privacy.notice:Notice",
+    "keeping": "worker.privacy.keeping:Keeping",
 }
 """Sections with one implementation."""
 
@@ -76,6 +91,8 @@ class Settings(BaseModel):
 
     room: Section | None = Field(None, repr=False)
     policy: Section = Field({}, repr=False)
+    notice: Section = Field({}, repr=False)
+    keeping: Section = Field({}, repr=False)
     vad: Section = Field({"kind": "silero"}, repr=False)
     segmenter: Section = Field({}, repr=False)
     windows: Section = Field({}, repr=False)
@@ -189,7 +206,7 @@ def _section(name: str, section: Section, where: str) -> Section:
         construct(cls, _unread(fields), where, speaker="")
     elif (check_options := getattr(cls, "check_options", None)) is not None:
         try:
-            check_options(dict(checked))
+            check_options(dict(iter(checked)))
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
     return ({"kind": kind} if kind else {}) | {key: getattr(checked, key) for key in fields}

@@ -30,7 +30,7 @@ class Envelope:
     time: datetime
     """Wall-clock time of the event's `at`."""
     audience: str = ""
-    """Who alone may have it: a speaker, or `managers`; empty for everyone. Each audience is numbered on its own."""
+    """Who alone may have it: a speaker, `managers` or `participants`; empty for everyone. Each has its own numbers."""
     _text: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,8 +76,9 @@ class Numbering:
         """The number of the last event for everyone."""
         return self._last[""]
 
-    def wrap(self, event: Event) -> Envelope:
-        audience = audience_of(event)
+    def wrap(self, event: Event, audience: str = "") -> Envelope:
+        """For this audience, unless the event itself names another."""
+        audience = audience_of(event) or audience
         self._last[audience] += 1
         time = self._started + timedelta(seconds=event.at)
         return Envelope(event, self._room, self._last[audience], self._epoch, time, audience)

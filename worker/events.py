@@ -31,6 +31,8 @@ class SpeakerJoined:
     """False when this person's sound is forwarded but never decoded by the worker."""
     role: str = ""
     """What this person is in this call, such as `seller` or `customer`, as the host application said; never guessed."""
+    level: str = "presence"
+    """How much may be made of this voice: `presence`, `metrics`, `prosody` or `emotion`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,15 @@ class SpeakerUnmuted:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerAnalysed:
-    """Whether a person who is in the room is analysed has changed since that was last said of them."""
+    """How much may be made of a person's voice has changed; whoever shows more of them than that clears it."""
 
     type: ClassVar[str] = "speaker.analysed.v1"
     at: Seconds
     speaker: Speaker
     analysed: bool
     """False from the moment on that they withdrew, or that a yes ceased to be theirs."""
+    level: str = "presence"
+    """`presence`, `metrics`, `prosody` or `emotion`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,8 @@ class SpeechMeasured:
     """Syllable nuclei per second of speech; null where noise hides them."""
     level_dbfs: float
     """Of the voiced part; 0 is full scale."""
+    pitch_spread_st: Annotated[float, Field(ge=0)] | None = None
+    """Semitones between the 20th and the 80th percentile of the pitch; null where it can't be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,10 @@ class PersonFigures:
     """That rate against this person's own usual: 0.15 is 15 % faster."""
     loudness_change_db: float | None = None
     """Level of their last seconds of speech against their own usual."""
+    pitch_spread_st: Duration | None = None
+    """Semitones over which the pitch moves in their last seconds of speech."""
+    pitch_spread_change_st: float | None = None
+    """That spread against this person's own usual, in semitones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,23 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import structlog
 
+from worker.asking import Asking, is_elsewhere
 from worker.assembly import SharedModels, Worker
 from worker.config import Settings, option_model, settle_room
 from worker.errors import ConfigError, RoomError
+from worker.mine import Mine
 from worker.ops.audit import Audit
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.ops.metrics import GAUGES, Metrics
 from worker.ops.tokens import Pass
-from worker.privacy.policy import LARGEST, Consent, Policy, Recorded, Withdrawals
+from worker.privacy.consent import Consent, Terms
+from worker.privacy.levels import Level
+from worker.privacy.policy import Policy
 from worker.registry import build, load, split
 from worker.rooms import ROOMS, Room
 from worker.rooms.rejoining import COUNTERS, Rejoining
@@ -40,8 +43,6 @@ class OpenRoom:
         self.stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
-        self.agreed: set[str] = set()
-        """Whose last answer was yes."""
         self._ended = False
 
     async def live(self, drain_s: float) -> None:
@@ -94,6 +95,8 @@ class OpenRoom:
                     "name": fields["name"],
                     "present": fields["present"],
                     "analysed": self.policy.may_hear(speaker),
+                    "level": self.policy.level(speaker).word,
+                    **_standing(self.policy, speaker),
                 }
                 for speaker, fields in speakers.items()
             },
@@ -108,27 +111,35 @@ class Rooms:
     ) -> None:
         self._settings, self._server, self._dashboard, self._audit = settings, server, dashboard, audit
         self._drain_s = settings.drain_s / 3
-        self._models = SharedModels(settings)
+        self._asking = Asking(settings, audit)
+        self._models = SharedModels(settings, self._asking.law.engines())
         self._open: dict[str, OpenRoom] = {}
         self._past: dict[str, dict[str, Any]] = {}
         self._gone: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTERS, *OF_WORKERS)}
         """What was counted in rooms that have ended."""
-        self._withdrawals = Withdrawals()
         self._closing = False
         if audit is not None:
             for model in self._models.describe():
                 audit.note("model.loaded", **model)
         self._show(server.metrics)
         server.tell_pages(self._about)
+        self._asking.watch(self._follow_law)
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def _follow_law(self) -> None:
+        """The law has changed: it holds for everyone who is here."""
+        for one in self._open.values():
+            if isinstance(one.policy, Consent):
+                one.policy.rule(self._asking.law)
+                one.policy.restate(self._asking.notice.terms())
 
     def kinds(self) -> dict[str, dict[str, Any]]:
         """Rooms that the worker holds or joins, and no recordings, with the JSON Schema of their sections."""
         found = {}
         for kind in ROOMS:
-            if not _is_recording(load(ROOMS, kind)):
+            if not getattr(load(ROOMS, kind), "lockstep", False):
                 schema = option_model("room", kind).model_json_schema(ref_template="#/components/schemas/{model}")
                 schema["properties"] = {"kind": {"const": kind}, **schema["properties"]}
                 found[kind] = schema | {"required": ["kind", *schema.get("required", [])]}
@@ -151,7 +162,7 @@ class Rooms:
             raise RoomError("The worker is stopping: ask another.", "full")
         settled = settle_room(section)
         self._spare(settled.get("name"))
-        policy = self._policy(settled)
+        policy = self._asking.policy(settled, lambda: self._run_of(policy))
         room = _make(settled, self._server, policy, give_up_s)
         try:
             self._spare(room.name)
@@ -165,6 +176,9 @@ class Rooms:
             self._server.unmount(room.name)
             raise
         self._open[one.id] = one
+        if isinstance(policy, Consent):
+            forget = getattr(room, "forget", lambda speaker: None)
+            Mine(self._settings, self._server, self._audit, one.worker, policy, forget).mount()
         try:
             await one.worker.check()
         except BaseException:
@@ -173,38 +187,10 @@ class Rooms:
             raise
         return one
 
-    def _policy(self, settled: Mapping[str, Any]) -> Policy:
-        """Whoever withdrew from a room elsewhere has, whatever it is called here and however often it is opened."""
-        cls = load(ROOMS, settled["kind"])
-        if _is_recording(cls):
-            return Recorded()
-        if not _is_elsewhere(cls):
-            policy = Consent((), lambda speaker, agreed: self._note(policy, speaker, agreed))
-            return policy
-        place = f"{settled.get('url')} {settled.get('room')}" if "url" in settled else str(settled.get("name"))
-
-        def decided(speaker: str, agreed: bool) -> None:
-            self._note(policy, speaker, agreed)
-            self._decided(place, speaker, agreed)
-
-        policy = Consent(self._withdrawals.at(place), decided, lambda speaker: self._note(policy, speaker, None))
-        return policy
-
-    def _note(self, policy: Policy, speaker: str, agreed: bool | None) -> None:
-        """Into the audit log. A no is a withdrawal where the answer before was a yes; None for a yes that lapsed."""
+    def _run_of(self, policy: Policy) -> tuple[str, int] | None:
+        """The name and the epoch of the room with this policy, once it is open."""
         one = next((one for one in self._open.values() if one.policy is policy), None)
-        if one is None or self._audit is None:
-            return
-        kind = "granted" if agreed else "withdrawn" if speaker in one.agreed else "denied"
-        (one.agreed.add if agreed else one.agreed.discard)(speaker)
-        facts = {"by": "replaced"} if agreed is None else {}
-        self._audit.note(f"consent.{kind}", one.room.name, speaker, one.worker.snapshot.epoch, **facts)
-
-    def _decided(self, place: str, speaker: str, agreed: bool) -> None:
-        before = self._withdrawals.forgotten
-        self._withdrawals.note(place, speaker, agreed)
-        if before != self._withdrawals.forgotten:
-            log.warning("the oldest withdrawal is forgotten: start the worker anew, or ask them again", kept=LARGEST)
+        return (one.room.name, one.worker.snapshot.epoch) if one is not None else None
 
     def _spare(self, name: Any) -> None:
         """Two rooms of one name would mix their events."""
@@ -232,13 +218,18 @@ class Rooms:
 
     def _about(self, name: str) -> Mapping[str, Any]:
         one = next((one for one in self._open.values() if one.room.name == name), None)
+        asked = {"notice": self._asking.notice.as_dict(), "levels": self._asking.notice.choices()}
         if one is None:
-            return {}
+            return asked
         coach = one.worker.coach
         if coach is None:
-            return _about(one.room)
+            return {**asked, **_about(one.room)}
         seen = self._dashboard is not None and self._dashboard.prompts
-        return {**_about(one.room), "coaching": {"band": coach.band, "snooze_s": coach.snooze_s, "shown": seen}}
+        return {
+            **asked,
+            **_about(one.room),
+            "coaching": {"band": coach.band, "snooze_s": coach.snooze_s, "shown": seen},
+        }
 
     async def leave(self, room: str) -> None:
         """Returns when its last event has been delivered. Raises RoomError when there is none."""
@@ -250,27 +241,49 @@ class Rooms:
             await asyncio.wait({one.task})
         self._past.pop(room, None)
 
-    def consent(self, room: str, speaker: str, analysed: bool, feed: str | None = None) -> None:
-        """Record what somebody who is or was in the room decided; a yes only if they are still on the feed, if one is
-        named. Raises RoomError when there is none."""
+    def consent(
+        self,
+        room: str,
+        speaker: str,
+        level: Level | None,
+        terms: Terms | None = None,
+        role: str = "",
+        feed: str | None = None,
+    ) -> None:
+        """Record what somebody who is or was in the room decided, and what they are there. A yes holds only if they are
+        still on the feed, if one is named, and only for the terms of this worker. Raises RoomError otherwise.
+        """
         one = self._find(room)
         policy = one.policy
         known = isinstance(policy, Consent) and (policy.decided(speaker) or speaker in one.describe()["speakers"])
         if not isinstance(policy, Consent) or not known:
             raise RoomError("Nobody of that id has been in this room.", "no_such_speaker")
-        if analysed and feed is not None and not policy.is_present(speaker, feed):
+        if level is not Level.PRESENCE and feed is not None and not policy.is_present(speaker, feed):
             raise RoomError("This person is on another feed by now: ask whoever is there.", "other_feed")
-        policy.record(speaker, analysed)
+        if not policy.record(speaker, level, "control", terms):
+            asked = f"version {policy.terms.text} of the words, for the purpose {policy.terms.purpose!r}"
+            raise RoomError(
+                f"They agreed to something else than what is asked here: ask them again, {asked}.", "other_terms"
+            )
+        if role:
+            policy.assign(speaker, role)
+
+    def terms(self, partial_terms: Mapping[str, str]) -> Terms:
+        """What somebody agreed to, as far as a caller says; the rest is as it is asked here."""
+        now = self._asking.notice.terms()
+        return Terms(partial_terms.get("purpose", now.purpose), partial_terms.get("text", now.text))
 
     def grant(self, room: str, holder: Pass, ttl_s: float) -> str:
         """A token for a listener of this run of a room. Raises RoomError when there is none, or ConfigError."""
         one = self._find(room)
-        if self._server.tokens is None:
+        # What is a participant's own needs no key of the operator's.
+        tokens = self._server.passes if holder.audience == "participant" else self._server.tokens
+        if tokens is None:
             raise ConfigError("this worker signs no tokens: set server.signing_key.")
         if holder.speaker and holder.speaker not in one.describe()["speakers"]:
             raise RoomError("Nobody of that id has been in this room.", "no_such_speaker")
         snapshot = one.worker.snapshot
-        return self._server.tokens.issue(snapshot.room, snapshot.epoch, holder, ttl_s)
+        return tokens.issue(snapshot.room, snapshot.epoch, holder, ttl_s)
 
     def _find(self, room: str) -> OpenRoom:
         one = self._open.get(room)
@@ -281,6 +294,7 @@ class Rooms:
     async def close(self) -> None:
         """Leave all rooms at once."""
         self._closing = True
+        self._asking.close()
         for one in self._open.values():
             one.stop.set()
         unbegun = [one for one in self._open.values() if one.task is None]
@@ -329,18 +343,14 @@ def _counted(one: OpenRoom, name: str) -> Mapping[str, Any]:
     return counts(name) if counts is not None else {}
 
 
+def _standing(policy: Policy, speaker: str) -> dict[str, str]:
+    return {"consent": policy.standing(speaker).state.value} if isinstance(policy, Consent) else {}
+
+
 def _about(room: Room) -> Mapping[str, Any]:
     """What pages are told of a room elsewhere: `feed`, the worker's own there, and whether a `pin_needed`."""
     about: Mapping[str, Any] = getattr(room, "about", {})
     return about
-
-
-def _is_recording(cls: Any) -> bool:
-    return bool(getattr(cls, "lockstep", False))
-
-
-def _is_elsewhere(cls: Any) -> bool:
-    return not _is_recording(cls) and "server" not in signature(cls).parameters
 
 
 def _make(section: Mapping[str, Any], server: Server, policy: Policy, give_up_s: float) -> Room:
@@ -348,7 +358,7 @@ def _make(section: Mapping[str, Any], server: Server, policy: Policy, give_up_s:
     kind, _ = split(ROOMS, section, "room")
     cls = load(ROOMS, kind)
     make = partial(build, ROOMS, section, "room", server=server, policy=policy)
-    return Rejoining(make, give_up_s=give_up_s) if _is_elsewhere(cls) else make()
+    return Rejoining(make, give_up_s=give_up_s) if is_elsewhere(cls) else make()
 
 
 async def until_either(stop: asyncio.Event, task: asyncio.Task[None] | None) -> None:

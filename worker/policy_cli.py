@@ -77,7 +77,6 @@ def _show(found: list["Finding"], conditions: list[str], refusal: str, console: 
     console.print(reasons)
     if conditions:
         console.print(f"\nBesides: {'; '.join(conditions)}.")
-    console.print("\nRunning rooms do not follow this yet: set emotion to null where it is off.")
     if refusal:
         console.print(f"\n{escape(refusal)}")
 

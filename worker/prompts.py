@@ -1,17 +1,30 @@
-"""What is said to one person alone: who that is, and what they may answer."""
+"""What not everyone is told: who is, and what they may answer."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from worker.events import Event, PromptAnswered, Prompted
+from worker.events import (
+    EmotionAbstained,
+    EmotionEstimated,
+    EmotionShifted,
+    EmotionUnavailable,
+    Event,
+    PromptAnswered,
+    Prompted,
+)
 
 MANAGERS = "managers"
 """The audience of those who look after a room; never the name of a speaker."""
+IN_CALL = "participants"
+"""The audience of everyone who is in the call, and of nothing that keeps or sums up; never the name of a speaker."""
 PRIVATE = (Prompted, PromptAnswered)
 """Events that are told to their addressee alone."""
+TONE = (EmotionEstimated, EmotionAbstained, EmotionUnavailable, EmotionShifted)
+"""Events that say how a voice sounded: the law may leave them to `IN_CALL` alone."""
 ANSWERS = ("dismissed", "snoozed", "not_helpful")
-Audience: TypeAlias = Literal["viewer", "participant", "manager"]
-"""What a listener may be: one who has what everyone has, one of the speakers, or one who looks after the room."""
+Audience: TypeAlias = Literal["viewer", "participant", "manager", "operator"]
+"""What the holder of a token may be: who has what everyone has, one of the speakers, who looks after the room; or who
+opens and closes rooms, and listens to none."""
 LETTERS = 200
 """Private events that a sink keeps for addressees who come back."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +38,10 @@ class Ring(Generic[T]):
     def waiting(self) -> list[T]:
         """A copy of what is held, the oldest first."""
         return list(self._items)
+
+    def rewrite(self, change: Callable[[T], T | None]) -> None:
+        """Put in the place of each item what `change` makes of it; None takes it out, uncounted."""
+        self._items = deque(left for item in self._items if (left := change(item)) is not None)
 
     def clear(self) -> None:
         """Forget what waits, uncounted: nobody wants it any more."""

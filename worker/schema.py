@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from worker import __version__, events, figures
 from worker.events import EVENTS, PREFIX, EmotionAbstained, EmotionEstimated, EmotionUnavailable, Gap
-from worker.prompts import ANSWERS, PRIVATE
+from worker.prompts import ANSWERS, PRIVATE, TONE
 from worker.sinks.snapshot import TYPE as SNAPSHOT
 
-AUDIENCE = "Who alone is told, a speaker or `managers`; `seq` counts for each audience on its own."
+AUDIENCE = "Who alone is told: a speaker, `managers` or `participants`; `seq` counts for each audience on its own."
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS_FILE = "events.schema.json"
 ASYNCAPI_FILE = "asyncapi.yaml"
@@ -91,7 +91,7 @@ def _message(event: Any) -> Document:
     summary = (event.__doc__ or "").strip()
     subject = "speaker" in event.__dataclass_fields__
     message = _envelope(PREFIX + event.type, summary, {"$ref": f"#/$defs/{event.__name__}"}, subject)
-    if event in PRIVATE or event is Gap:
+    if event in (*PRIVATE, *TONE, Gap):
         message["properties"]["audience"] = {"type": "string", "description": AUDIENCE}
         message["required"] += ["audience"] if event in PRIVATE else []
     return message

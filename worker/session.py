@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -25,7 +26,9 @@ from worker.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from worker.privacy.levels import Level
 from worker.privacy.policy import Policy
+from worker.prompts import IN_CALL, TONE
 from worker.ring import Ring
 from worker.rooms import Answered, ListenerJoined, Room, RoomItem, Tick
 from worker.speaker import Speaker
@@ -51,10 +54,10 @@ class Listeners(Protocol):
 class Live:
     """A speaker with a queue and two tasks: one that hears, one that feels only the newest window."""
 
-    def __init__(self, speaker: Speaker, after: "Live | None", analysed: bool) -> None:
+    def __init__(self, speaker: Speaker, after: "Live | None", level: Level) -> None:
         self.speaker = speaker
-        self.analysed = analysed
-        """Whether it was last said that this person is."""
+        self.level = level
+        """How much might be made of this voice when that was last asked."""
         self.sound: Ring[AudioChunk | Tick | SpeakerMuted] = Ring(WAITING)
         self.windows: Ring[Window] = Ring(1)
         self.reason: SpeakerLeft | None = None
@@ -63,8 +66,6 @@ class Live:
         """The same person's earlier connection, which says its last word first."""
         self.held: list[Event] = []
         """What waits for that."""
-        self.heard = False
-        """Whether this person might be heard when that was last asked."""
         self.until = 0.0
         """End of the sound whose events have been said."""
         self.begun: float | None = None
@@ -75,7 +76,7 @@ class Live:
         oldest = self.sound.put(item)
         return len(oldest.samples) / RATE if isinstance(oldest, AudioChunk) else 0.0
 
-    def withdraw(self, fresh: Speaker) -> list[Event]:
+    def renew(self, fresh: Speaker) -> list[Event]:
         """Forget all that waits and all state of the voice; what was begun ends where it was last heard."""
         self.sound.clear()
         self.windows.clear()
@@ -103,7 +104,7 @@ class Session:
         self,
         room: Room,
         policy: Policy,
-        make_speaker: Callable[[str], Speaker],
+        make_speaker: Callable[[str, Level], Speaker],
         observers: Sequence[Observer],
         numbering: Numbering,
         listeners: Listeners,
@@ -142,7 +143,8 @@ class Session:
     def say(self, event: Event) -> None:
         """Number an event, tell everyone, and let the observers add what follows from it."""
         self._at = max(self._at, event.at)
-        self._listeners.put(self._numbering.wrap(event))
+        in_call = isinstance(event, TONE) and self._policy.in_call_only(event.speaker)
+        self._listeners.put(self._numbering.wrap(event, IN_CALL if in_call else ""))
         for observer in self._observers:
             for following in observer.push(event):
                 self.say(following)
@@ -171,8 +173,9 @@ class Session:
             await self._hear_chunks()
             match item:
                 case SpeakerJoined():
-                    self._speakers[item.speaker] = self._make_speaker(item.speaker)
-                    self.say(item)
+                    level = self._policy.level(item.speaker)
+                    self._speakers[item.speaker] = self._make_speaker(item.speaker, level)
+                    self.say(_at_level(item, level))
                 case SpeakerLeft():
                     speaker = self._speakers.pop(item.speaker)
                     await self._tell(speaker, speaker.stop(item.at))
@@ -220,9 +223,10 @@ class Session:
                 if (live := self._live.get(item.speaker)) is not None and self._hears(live):
                     self.dropped_s += live.put(item)
             case SpeakerJoined():
-                live = Live(self._make_speaker(item.speaker), self._live.get(item.speaker), item.analysed)
+                level = self._policy.level(item.speaker)
+                live = Live(self._make_speaker(item.speaker, level), self._live.get(item.speaker), level)
                 self._live[item.speaker] = live
-                self._say_in_turn(live, item)
+                self._say_in_turn(live, _at_level(item, level))
                 tasks.create_task(self._listen(live))
                 tasks.create_task(self._feel(live))
             case SpeakerLeft():
@@ -243,17 +247,18 @@ class Session:
                 await self._other(item)
 
     def _hears(self, live: Live) -> bool:
-        """Whether this person may be heard; the first no after a yes drops all that is held of them.
+        """Whether this person may be heard; with another level than before all that is held of them is dropped.
 
         Asked before sound is taken and again before anything that follows from it is said.
         """
-        heard, live.heard = live.heard, self._policy.may_hear(live.speaker.id)
-        if heard and not live.heard:
-            self._spread(live, live.withdraw(self._make_speaker(live.speaker.id)))
-        if live.heard != live.analysed and live.reason is None:
-            live.analysed = live.heard
-            self._say_in_turn(live, SpeakerAnalysed(self._at, live.speaker.id, live.heard))
-        return live.heard
+        level = self._policy.level(live.speaker.id)
+        if level is not live.level:
+            live.level = level
+            self._spread(live, live.renew(self._make_speaker(live.speaker.id, level)))
+            if live.reason is None:
+                heard = level > Level.PRESENCE
+                self._say_in_turn(live, SpeakerAnalysed(self._at, live.speaker.id, heard, level.word))
+        return level > Level.PRESENCE
 
     def _say_in_turn(self, live: Live, event: Event) -> None:
         """Say it now, or once the same person's earlier connection has said its last word."""
@@ -325,3 +330,7 @@ class Session:
                 await self._listeners.welcome(item.listener, item.behind)
             case Answered():
                 self.answer(item.speaker, item.prompt, item.answer)
+
+
+def _at_level(item: SpeakerJoined, level: Level) -> SpeakerJoined:
+    return replace(item, analysed=level > Level.PRESENCE, level=level.word)

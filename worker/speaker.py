@@ -29,9 +29,10 @@ class Watch(Protocol):
 class Models:
     """What all speakers share. Each call takes (sound, the speaker's state) and gives (answer, next state)."""
 
-    vad: Callable[[tuple[Samples, Any]], Awaitable[tuple[float, Any]]]
+    vad: Callable[[tuple[Samples, Any]], Awaitable[tuple[float, Any]]] | None
+    """None where nobody may be heard."""
     engine: Callable[[tuple[Samples, Any]], Awaitable[tuple[Emotion, Any]]] | None
-    """None when no emotion is wanted."""
+    """None when no emotion is wanted, or nobody's may be heard."""
     engine_name: str
     watch: Watch | None = None
 
@@ -44,15 +45,23 @@ class Speaker:
     """
 
     def __init__(
-        self, speaker: str, models: Models, segmenter: Segmenter, windows: Windows, smoother: Smoother
+        self,
+        speaker: str,
+        models: Models,
+        segmenter: Segmenter,
+        windows: Windows | None = None,
+        smoother: Smoother | None = None,
+        stretches: Stretches | None = None,
     ) -> None:
+        """Without `stretches` no prosody is measured; without `windows` and `smoother` no emotion is felt."""
         self.id = speaker
         self._models = models
         self._intake = Intake(WINDOW)
         self._segmenter = segmenter
         self._windows = windows
         self._smoother = smoother
-        self._stretches = Stretches(speaker)
+        self._takers = [one for one in (stretches, windows) if one is not None]
+        """Whatever is given the sound besides voice activity."""
         self._vad_state: Any = None
         self._engine_state: Any = None
         self._felt = 0
@@ -67,17 +76,19 @@ class Speaker:
         return found
 
     async def _listen(self, frame: Frame) -> list[Event | Window]:
+        if self._models.vad is None:
+            return []
         probability, self._vad_state = await self._models.vad((frame.samples, self._vad_state))
         said = self._segmenter.push(probability, frame.start, frame.start + WINDOW / RATE)
         found: list[Event | Window] = []
         for event in said:
             found += self._ended(event) if isinstance(event, SpeechEnded) else [event]
         heard = frame.start, frame.samples, self._segmenter.voiced, self._segmenter.speaking
-        found += [item for item in (self._stretches.push(*heard), self._windows.push(*heard)) if item is not None]
+        found += [item for taker in self._takers if (item := taker.push(*heard)) is not None]
         return found
 
     def _ended(self, event: SpeechEnded) -> list[Event | Window]:
-        window = self._windows.end(event.at)
+        window = self._windows.end(event.at) if self._windows is not None else None
         return [event, window] if window is not None else [event]
 
     def stop(self, at: float) -> list[Event | Window]:
@@ -86,8 +97,8 @@ class Speaker:
         found: list[Event | Window] = []
         for event in self._segmenter.cut(at):
             found += self._ended(event) if isinstance(event, SpeechEnded) else [event]
-        self._windows.reset()
-        self._stretches.reset()
+        for taker in self._takers:
+            taker.reset()
         return found
 
     def tick(self, at: float) -> list[Event | Window]:
@@ -97,7 +108,7 @@ class Speaker:
 
     async def feel(self, window: Window) -> list[Event]:
         """Window → emotion → smoothed emotion. An engine that fails is said so, never taken for neutral."""
-        if self._models.engine is None:
+        if self._models.engine is None or self._smoother is None:
             return []
         try:
             emotion, self._engine_state = await self._models.engine((window.samples, self._engine_state))

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 
 import structlog
 
+from worker.asking import Asking
 from worker.assembly import SharedModels, Worker
 from worker.config import Settings
 from worker.manager import Rooms, until_either, until_told
 from worker.ops.audit import Audit, Noted
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
-from worker.privacy.policy import Recorded
+from worker.ops.retention import Retention
+from worker.privacy.keeping import Keeping
 from worker.registry import build, construct, load
 from worker.rooms import ROOMS, Room
 from worker.session import Session
@@ -47,8 +49,9 @@ async def replay(settings: Settings, progress: Callable[[float, float], None] | 
     assert settings.room is not None, "replay names its files"
     with stop_signals() as stop:
         room: Room = build(ROOMS, settings.room, "room", progress=progress)
-        models = SharedModels(settings)
-        worker = Worker(settings, models, room, Recorded(), None)
+        asking = Asking(settings)
+        models = SharedModels(settings, asking.law.engines([""]))
+        worker = Worker(settings, models, room, asking.policy(settings.room, lambda: None), None)
         try:
             await worker.check()
             await until_told(worker.session, room, stop, settings.drain_s)
@@ -67,7 +70,11 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
     """
     with stop_signals() as stop:
         server: Server = construct(Server, settings.server, "server")
-        audit: Audit | None = construct(Audit, settings.audit, "audit") if settings.audit is not None else None
+        keeping: Keeping = construct(Keeping, settings.keeping, "keeping")
+        retention = Retention(settings.sinks, keeping)
+        audit: Audit | None = None
+        if settings.audit is not None:
+            audit = construct(Audit, settings.audit, "audit", keeping=keeping)
         doors = Noted(server, audit) if audit is not None else server
         dashboard: Dashboard | None = None
         if settings.dashboard is not None:
@@ -79,6 +86,7 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
                     load({}, "worker.ops.control:Control"), settings.control, "control", server=doors, rooms=rooms
                 )
             first = await rooms.prepare(settings.room) if settings.room is not None else None
+            retention.begin()
             await server.start()
             log.info("listening", address=f"http://{server.host}:{server.port}")
             server.ready = True
@@ -91,6 +99,7 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
             if stop.is_set():
                 log.info("draining; once more to stop at once", within_s=settings.drain_s / 3)
         finally:
+            await retention.close()
             await rooms.close()
             await server.stop()
             if audit is not None:

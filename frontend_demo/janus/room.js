@@ -37,7 +37,7 @@ export class JanusRoom {
 
   /**
    * @param page  what the worker says of itself: `room`, its name, and `janus`, {url, room}
-   * @param hello  `name`, whether `analysed`, whether `muted`, the worker's `token` and the room's `pin` where they have one
+   * @param hello  `name`, `level` (how much may be made of the voice) and `text` (which words were shown), whether `muted`, the worker's `token` and the room's `pin` where they have one
    * @param stream  the person's own tracks: any of one audio, one video
    * @param on  as for the embedded room, and listener(name): who analyses the room, or null
    */
@@ -59,7 +59,7 @@ export class JanusRoom {
 
   /** A choice holds for one stay: whoever comes back is asked again. */
   leave() {
-    if (this.#chosen && this.hello.analysed) this.#choose(false).catch(() => {});
+    if (this.#chosen && this.hello.level !== "presence") this.#tellChoice("presence").catch(() => {});
     this.#drop();
   }
 
@@ -89,11 +89,23 @@ export class JanusRoom {
   /** A participant and what is known of their voice. The worker's name for a speaker is its own: displays bring them together. */
   view(participant, { speakers }) {
     const own = participant.speaker === this.#me;
-    const nobody = { ...stranger, emotion: { type: "emotion.unavailable.v1" } };
     const found = Object.values(speakers).find(({ name, present }) => present && name === participant.name);
-    const voice = this.#listener === null ? nobody : (found ?? stranger);
-    const heard = voice.analysed || voice.speaking || voice.emotion !== null || voice.talk.seconds > 0;
-    return [{ ...participant, muted: own ? this.hello.muted : voice.muted, analysed: own ? this.hello.analysed : heard }, voice];
+    const voice = this.#listener === null ? stranger : (found ?? stranger);
+    return [{ ...participant, muted: own ? this.hello.muted : voice.muted, level: voice.level }, voice];
+  }
+
+  /** How much may be made of this person's voice from now on, also by a worker that comes later. */
+  choose(level, text) {
+    Object.assign(this.hello, { level, text });
+    if (this.#chosen) this.#tellChoice(level).catch((error) => this.#untold(this.#janus, error));
+  }
+
+  /** What is known and kept of this person: `GET` has it, `DELETE` erases it. Rejects where the worker gives no pass. */
+  async ask(method) {
+    const { room, speaker } = this.#chosen;
+    const { token } = await this.#ask(`${room}/tokens`, { method: "POST", body: JSON.stringify({ audience: "participant", speaker }) });
+    const address = `./v1/rooms/${encodeURIComponent(this.page.room)}/me`;
+    return fetch(address, { method, headers: { Authorization: `Bearer ${token}` } });
   }
 
   // ---- coming in ----
@@ -265,37 +277,61 @@ export class JanusRoom {
     const came = type === `${PREFIX}speaker.joined.v1` ? { [data.speaker]: data } : {};
     const people = type === `${PREFIX}snapshot.v1` ? data.speakers : came;
     const mine = Object.keys(people).find((speaker) => people[speaker].name === this.name && people[speaker].present !== false);
+    if (type === `${PREFIX}speaker.analysed.v1` && data.speaker === this.#chosen?.speaker) this.#heed(data.level);
     const key = `${message.epoch} ${mine} ${people[mine]?.generation}`; // a new connection is asked anew
     if (mine === undefined || this.#told.has(key)) return;
     this.#told.add(key);
     const janus = this.#janus;
-    const known = people[mine].analysed === this.hello.analysed;
-    this.#find(mine).then(() => known || this.#choose(this.hello.analysed)).catch(() => {
-      if (known) return;
-      this.#told.delete(key);
-      if (janus === this.#janus) this.#end("consent");
-    });
+    const known = people[mine].level === this.hello.level;
+    this.#find(mine)
+      .then(() => (known ? this.#stand(people[mine].level) : this.#tellChoice(this.hello.level)))
+      .catch((error) => {
+        if (known) return;
+        this.#told.delete(key);
+        this.#untold(janus, error);
+      });
   }
 
   /** Where the worker's control API takes this person's choice. */
   async #find(speaker) {
     const { rooms } = await this.#ask("./v1/rooms");
     const { id } = rooms.findLast(({ name }) => name === this.page.room);
-    this.#chosen = { address: `./v1/rooms/${encodeURIComponent(id)}/consent`, speaker };
+    this.#chosen = { room: `./v1/rooms/${encodeURIComponent(id)}`, speaker };
   }
 
   /** Asks at once where it is known already, so that it still leaves a page that is closing. */
-  #choose(analysed) {
-    const { address, speaker } = this.#chosen;
-    return this.#ask(address, { method: "PUT", body: JSON.stringify({ speaker, analysed }), keepalive: true });
+  #tellChoice(level) {
+    const { room, speaker } = this.#chosen;
+    const body = JSON.stringify({ speaker, level, text: this.hello.text, feed: this.#me });
+    return this.#ask(`${room}/consent`, { method: "PUT", body, keepalive: true });
+  }
+
+  /** The words are others by now: the person is asked again. Who can't tell their choice at all does not stay. */
+  #untold(janus, { code }) {
+    if (janus !== this.#janus) return;
+    if (code === "other_terms") this.#stand("presence", "unknown");
+    else if (code !== "other_feed") this.#end("consent"); // of another connection the worker will tell
+  }
+
+  /** The worker has another level for this person; whether their yes has lapsed, it says only when it is asked. */
+  async #heed(level) {
+    if (level === this.hello.level) return this.#stand(level);
+    const { room, speaker } = this.#chosen;
+    const { speakers } = await this.#ask(room).catch(() => ({}));
+    this.#stand(level, speakers?.[speaker]?.consent);
+  }
+
+  #stand(level, state = level === "presence" ? "denied" : "granted") {
+    this.on.consent({ state, level, agreed: this.hello.level });
   }
 
   async #ask(address, options = {}) {
     const { token } = this.hello;
     const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
     const response = await fetch(address, { ...options, headers });
-    if (!response.ok) throw new Error(response.statusText);
-    return response.status === 204 ? null : response.json();
+    const said = response.status === 204 ? null : await response.json();
+    if (!response.ok) throw Object.assign(new Error(response.statusText), { code: said.code });
+    return said;
   }
 
   // ---- losing it ----

@@ -18,6 +18,7 @@ from worker.bench.browser import chromium, join
 from worker.bench.dashboard import EPOCH, PEOPLE, ROOM, STARTED, meeting
 from worker.envelope import Numbering
 from worker.report.page import write
+from worker.report.readers import Readers, record_for
 from worker.report.sources import from_file, meetings
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
@@ -69,15 +70,16 @@ async def fine(page, picture):
     assert (page.outside, page.wrong) == ([], [])
 
 
-async def ask(method, address):
-    async with aiohttp.ClientSession() as session, session.request(method, address) as answer:
+async def ask(method, address, body=None):
+    async with aiohttp.ClientSession() as session, session.request(method, address, json=body) as answer:
         assert answer.ok
         return await answer.json() if answer.status != 204 else None
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 async def test_a_meeting_is_shown_while_it_runs_and_after_it(tmp_path, pictures, width, scheme):
-    sections = {"room": GUESTS, "control": {}, "dashboard": {"prompts": True}, "coaching": {"rules": ["sales"]}}
+    dashboard = {"prompts": True, "smallest_group": 1}
+    sections = {"room": GUESTS, "control": {}, "dashboard": dashboard, "coaching": {"rules": ["sales"]}}
     async with worker(tmp_path, **sections) as one, chromium() as browser:
         page = await looked_at(browser, one.address, width, scheme)
         await page.goto(f"{one.address}/dashboard.html")
@@ -97,6 +99,35 @@ async def test_a_meeting_is_shown_while_it_runs_and_after_it(tmp_path, pictures,
         assert page.wrong == []
 
 
+NAMES = "all => all.map((one) => one.firstChild?.textContent).filter(Boolean)"
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+async def test_a_meeting_of_too_few_is_shown_by_name_and_time_alone_and_so_is_one_that_became_too_small(
+    tmp_path, pictures, width, scheme
+):
+    sections = {"room": GUESTS, "control": {}, "dashboard": {"prompts": True, "smallest_group": 3}}
+    async with worker(tmp_path, **sections) as one, chromium() as browser:
+        page = await looked_at(browser, one.address, width, scheme)
+        await page.goto(f"{one.address}/dashboard.html")
+        await page.wait_for_function(SHOWN, timeout=20_000)
+        names = await page.eval_on_selector_all(".lane-name", NAMES)
+        [room] = (await ask("GET", f"{one.address}/v1/rooms"))["rooms"]
+        people = (await ask("GET", f"{one.address}/v1/meetings/demo"))["people"]
+        speakers = [speaker for speaker, person in people.items() if person["analysed"]]
+        assert len(speakers) == 3
+        answer = {"speaker": speakers[0], "level": "presence"}
+        await ask("PUT", f"{one.address}/v1/rooms/{room['id']}/consent", answer)
+        await page.wait_for_function("() => document.querySelectorAll('#overview .part').length === 1", timeout=15_000)
+        assert "Fewer than 3 people are analysed" in await page.text_content("#overview")
+        assert len(names) == 4
+        content = await page.content()
+        assert not any(name in content for name in names)
+        assert not await page.is_visible("#people")
+        assert await page.is_visible("#meeting")
+        await fine(page, pictures / f"withheld-{width}-{scheme}.png")
+
+
 async def test_people_and_time_are_chosen_by_keyboard(tmp_path):
     with_stream = {"room": None, "control": {}}
     async with worker(tmp_path, **with_stream, dashboard={}) as one, chromium() as browser:
@@ -106,6 +137,11 @@ async def test_people_and_time_are_chosen_by_keyboard(tmp_path):
         await page.route(f"**/v1/meetings/{ROOM}", lambda r: r.fulfill(json=record))
         await page.goto(f"{one.address}/dashboard.html")
         await page.wait_for_function("() => document.querySelectorAll('.lane').length === 20")
+        for rows in (".lane-name", ".part-numbers tbody th", ".matrix:first-of-type tbody th", "#people label"):
+            names = await page.eval_on_selector_all(
+                rows, "all => all.map((one) => one.textContent.trim()).filter(Boolean)"
+            )
+            assert names[:20] == [f"Person {number}" for number in range(1, 21)], rows
         whole = await page.text_content(".part-share .bar-value")
         await page.focus("#meeting")
         await page.keyboard.press("Tab")
@@ -129,10 +165,14 @@ async def test_people_and_time_are_chosen_by_keyboard(tmp_path):
 
 def recorded(folder, seconds):
     """The record of a written meeting, by way of a file of events."""
+    return meetings(from_file(jsonl(folder, seconds)))[-1].as_dict()
+
+
+def jsonl(folder, seconds):
     numbering = Numbering(ROOM, EPOCH, STARTED)
     path = folder / "meeting.jsonl"
     path.write_text("".join(numbering.wrap(event).as_json() + "\n" for event in meeting(seconds)))
-    return meetings(from_file(path))[-1].as_dict()
+    return path
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -146,6 +186,33 @@ async def test_a_report_is_a_page_that_needs_nothing(tmp_path, pictures, width, 
         assert await page.evaluate("document.querySelectorAll('.lane').length") == len(PEOPLE)
         assert "people cut in on each other" in await page.text_content(".part-short")
         await fine(page, pictures / f"report-{width}-{scheme}.png")
+
+
+@pytest.mark.parametrize("readers", [Readers.PERSONNEL, Readers.PARTICIPANT])
+async def test_reports_for_other_readers_are_whole_pages_too(tmp_path, pictures, readers):
+    path = jsonl(tmp_path, 600.0)
+    who = "p3" if readers is Readers.PARTICIPANT else ""
+    page_path, *_ = write(record_for(meetings(from_file(path))[-1], readers, who), tmp_path / "report")
+    async with chromium() as browser:
+        page = await looked_at(browser, page_path.as_uri(), 1200, "light")
+        await page.goto(page_path.as_uri())
+        headings = await page.eval_on_selector_all("h2", "all => all.map((one) => one.textContent)")
+        lanes = await page.evaluate("document.querySelectorAll('.lane').length")
+        if readers is Readers.PERSONNEL:
+            assert "Left out on purpose" in await page.text_content(".report-head")
+            assert headings == [
+                "In short",
+                "Who spoke when",
+                "Talk time",
+                "Between people",
+                "All numbers, whole meeting",
+            ]
+            assert lanes == len(PEOPLE)
+        else:
+            assert headings[0] == "Who spoke when"
+            assert {"In short", "Engagement", "Between people"}.isdisjoint(headings)
+            assert lanes == 1
+        await fine(page, pictures / f"report-{readers.value}.png")
 
 
 async def test_a_recorded_meeting_in_redis_is_shown_and_a_wrong_token_is_not_let_in(tmp_path, redis_url):
@@ -185,7 +252,8 @@ async def test_a_prompt_reaches_its_person_and_the_dashboard_shows_what_they_did
 ):
     rules = tmp_path / "rules.yaml"
     rules.write_text(yaml.safe_dump(RULE))
-    sections = {"room": GUESTS, "coaching": {"rules": [str(rules)], "band": [0.4, 0.6]}, "dashboard": {"prompts": True}}
+    sections = {"room": GUESTS, "coaching": {"rules": [str(rules)], "band": [0.4, 0.6]}}
+    sections["dashboard"] = {"prompts": True, "smallest_group": 1}
     async with worker(tmp_path, **sections) as one, chromium() as browser:
         page = await looked_at(browser, one.address, width, scheme)
         await join(page, one.address, "Ada")

@@ -73,7 +73,7 @@ async def test_two_people_meet_in_janus_and_ctrl_c_ends_everything(demo, tmp_pat
         for page in (ada, bo):
             page.on("console", lambda said: refused.append(said.text) if "Content Security" in said.text else None)
         await join(ada, address, "Ada")
-        await join(bo, address, "Bo", analysed=False)
+        await join(bo, address, "Bo", "presence")
         for page in (ada, bo):
             await page.wait_for_selector('.tile[aria-label="Ada"][data-speaking="true"]', timeout=20_000)
         assert "Undertone" in await bo.text_content("#listener")

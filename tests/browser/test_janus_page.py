@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.browser.test_room import LOUDNESS, microphone, worker
-from tests.hosted import Hosted, until
+from tests.hosted import WORDS, Hosted, until
 from tests.hosted import hosted as hosted
 from tests.janus import janus as janus
 from tests.janus import made_room, telling
@@ -16,7 +16,7 @@ from tests.janus import own_janus as own_janus
 from tests.speech import speech
 from tests.support import free_port, require
 from worker.audio import RATE
-from worker.bench.browser import chromium
+from worker.bench.browser import choose, chromium, join
 
 TALKED = "(seconds) => Number(document.querySelector('.tile[aria-label=\"Ada\"]').dataset.talk) > seconds"
 
@@ -38,7 +38,7 @@ async def test_a_janus_page_shows_who_speaks_and_undertone_as_a_notice(tmp_path,
     async with chromium(talk) as here, chromium(quiet) as there:
         ada = await hosted.open(here, "Ada")
         assert "nobody listens" in await ada.text_content("#listener")
-        bo = await hosted.open(there, "Bo", analysed=False)
+        bo = await hosted.open(there, "Bo", "presence")
         await hosted.enter()  # its data comes to connections that had none
         for page in (ada, bo):
             speaking = await tile(page, "Ada")
@@ -81,16 +81,67 @@ async def test_a_choice_ends_with_the_stay_and_nobody_stays_whose_choice_can_not
         await ada.click("#leave")
         await until(lambda: hosted.speakers(present=False), {"Ada": False})
         await ada.route("**/consent", lambda route: route.abort())
+        await choose(ada, "#form")
         await ada.click("#submit:not([disabled])")
         await ada.wait_for_selector("#rejoin:not([hidden])", timeout=15_000)
         assert "could not be told" in await ada.text_content("#status")
         await until(lambda: hosted.speakers(), {})
 
 
+async def test_a_choice_can_be_changed_in_a_janus_room_and_clears_the_tile(tmp_path, hosted):
+    talk = microphone(tmp_path / "talk.wav", speech("anna"))
+    async with chromium(talk) as browser:
+        await hosted.enter()
+        ada = await hosted.open(browser, "Ada")
+        await ada.wait_for_function(TALKED, arg=1, timeout=20_000)
+        await ada.click("#stop")
+        await ada.wait_for_selector('.tile[data-level="presence"][data-talk=""][data-speaking="false"]')
+        await until(lambda: hosted.speakers(), {"Ada": False})
+        await ada.click("#mine-open")
+        await ada.check('#mine-choice input[value="metrics"]')
+        await ada.wait_for_selector('.tile[data-level="metrics"][data-speaking="true"]', timeout=20_000)
+        await until(lambda: hosted.speakers(), {"Ada": True})
+        assert await ada.text_content("#status") == ""
+        await ada.click("#download")  # of a worker that signs no tokens
+        await ada.wait_for_function("() => /Ask whoever/.test(document.querySelector('#mine-answer').textContent)")
+
+
+async def test_in_a_janus_room_data_come_through_the_control_api_where_it_signs_tokens(tmp_path, monkeypatch, janus):
+    port = free_port()
+    monkeypatch.setattr("tests.browser.test_room.free_port", lambda: port)
+    async with made_room(janus.url) as number:
+        room = {"kind": "janus", "url": janus.url, "room": number, "name": "meeting", "consent": "each"}
+        server = {"port": port, "janus_url": janus.url, "janus_room": number, "signing_key": "k" * 40}
+        async with worker(tmp_path, room=room, server=server, control={}) as one, chromium() as browser:
+            page = await browser.new_page()
+            await join(page, one.address, "Ada")
+            await until(Hosted(one, janus, number).speakers, {"Ada": True})
+            await page.click("#mine-open")
+            async with page.expect_download() as started:
+                await page.click("#download")
+            data = json.loads((await (await started.value).path()).read_text())
+            assert data["names"] == ["Ada"]
+
+
+async def test_in_a_janus_room_a_yes_to_other_words_is_asked_anew(hosted):
+    async with chromium() as browser:
+        await hosted.enter()
+        hosted.words = {**WORDS, "version": "v0"}
+        ada = await hosted.open(browser, "Ada")
+        hosted.words = WORDS
+        await ada.wait_for_selector("#sheet:not([hidden])", timeout=10_000)
+        assert await hosted.speakers() == {"Ada": False}
+        await choose(ada, "#sheet")
+        await ada.click("#sheet button")
+        await until(lambda: hosted.speakers(), {"Ada": True})
+        assert not await ada.is_visible("#sheet")
+
+
 async def test_a_janus_page_comes_back_after_janus(tmp_path, own_janus):
     server = own_janus()
     room = {"kind": "janus", "url": server.url, "room": 1234, "name": "meeting"}
-    async with worker(tmp_path, room=room, control={}) as one, chromium() as browser:
+    words = {"version": "v1"}
+    async with worker(tmp_path, room=room, control={}, notice=words) as one, chromium() as browser:
         hosted = Hosted(one, server, 1234)
         ada = await hosted.open(browser, "Ada")
         await until(lambda: hosted.speakers(), {"Ada": True})
@@ -108,7 +159,7 @@ UNDERTONE = "Undertone (listens; says how voices sound)"
 
 async def test_who_takes_undertones_name_is_a_tile_like_all_and_is_not_believed(hosted):
     async with chromium() as browser, telling(hosted.janus.url, hosted.room, UNDERTONE, data={}) as (_, channels):
-        ada = await hosted.open(browser, "Ada", analysed=False)
+        ada = await hosted.open(browser, "Ada", "presence")
         await tile(ada, UNDERTONE)
         assert "nobody listens" in await ada.text_content("#listener")
         await hosted.enter()
@@ -140,9 +191,9 @@ async def test_a_page_loaded_anew_in_the_middle_of_an_utterance_is_the_same_pers
         await ada.wait_for_selector('.tile[data-speaking="true"]', timeout=20_000)
         before = float(await bo.get_attribute('.tile[aria-label="Ada"]', "data-talk"))
         await ada.reload()
-        await ada.fill("#name", "Ada")
-        await ada.check("#analyse")
-        await ada.click("#submit:not([disabled])")
+        await ada.wait_for_selector("#submit:not([disabled])")
+        await choose(ada, "#form")
+        await ada.click("#submit")
         await ada.wait_for_selector('.tile[data-speaking="true"]', timeout=20_000)
         await bo.wait_for_function(TALKED, arg=before + 1, timeout=20_000)
         await until(lambda: hosted.speakers(), {"Ada": True, "Bo": True})
@@ -173,7 +224,8 @@ async def test_a_room_with_a_pin_asks_for_it_and_the_page_never_learns_it_from_t
             assert json.loads(said)["janus"]["pin_needed"] is True
             assert "quite-secret" not in said
             await page.fill("#name", "Ada")
-            await page.check("#analyse")
+            await page.wait_for_selector("#submit:not([disabled])")
+            await choose(page, "#form")
             await page.fill("#pin", "wrong")
             await page.click("#submit:not([disabled])")
             await page.wait_for_selector("#entrance:not([hidden])")

@@ -14,10 +14,11 @@ import pytest
 import redis.asyncio
 import yaml
 
+from tests.consenting import OPEN
 from tests.speech import speech
 from tests.support import free_port, require
 from worker.audio import RATE
-from worker.bench.browser import chromium, join
+from worker.bench.browser import choose, chromium, join
 
 WATCH = """
 () => {
@@ -58,6 +59,9 @@ PICTURE = """
   return [...context.getImageData(0, 0, 64, 48).data].join();
 }
 """
+
+
+EMOTION = {"level": "emotion", **OPEN}
 
 
 def microphone(path, samples):
@@ -136,7 +140,7 @@ async def test_two_people_meet_and_the_right_tile_changes(tmp_path, redis_url):
     quiet = microphone(tmp_path / "quiet.wav", np.zeros(10 * RATE, np.float32))
     heard = []
     async with (
-        worker(tmp_path, more_sinks=[{"kind": "redis", "url": redis_url}]) as one,
+        worker(tmp_path, policy=EMOTION, more_sinks=[{"kind": "redis", "url": redis_url}]) as one,
         chromium(talk) as here,
         chromium(quiet) as there,
     ):
@@ -201,11 +205,11 @@ async def test_reload_and_a_closed_tab_leave_a_correct_page(tmp_path):
     async with worker(tmp_path) as one, chromium(quiet) as here, chromium(quiet) as there:
         ada, bo = await here.new_page(), await there.new_page()
         await join(ada, one.address, "Ada")
-        await join(bo, one.address, "Bo", analysed=False)
+        await join(bo, one.address, "Bo", "presence")
         await ada.wait_for_selector('.tile[data-speaker="p2"]')
         await bo.reload()
         await ada.wait_for_function("() => document.querySelectorAll('.tile').length === 1", timeout=10_000)
-        await join(bo, one.address, "Bo", analysed=False)
+        await join(bo, one.address, "Bo", "presence")
         await ada.wait_for_selector('.tile[data-speaker="p2"]')
         await bo.close()
         await ada.wait_for_function("() => document.querySelectorAll('.tile').length === 1", timeout=15_000)
@@ -229,11 +233,81 @@ async def test_who_is_quicker_than_the_worker_keeps_what_they_wrote(tmp_path):
         await page.route("**/v1/page", late)
         await page.goto(one.address)
         await page.fill("#name", "Ada")
-        await page.check("#without")
         answered.set()
-        await page.click("#submit:not([disabled])")
+        await page.wait_for_selector("#submit:not([disabled])")
+        await choose(page, "#form", "presence")
+        await page.click("#submit")
         await page.wait_for_selector('.tile[data-speaker="p1"]')
     assert [e["data"]["name"] for e in one.events() if e["type"].endswith("speaker.joined.v1")] == ["Ada"]
+
+
+TILE = """
+() => {
+  const { level, mood, talk, arousal, speaking } = document.querySelector('.tile[data-speaker="p1"]').dataset;
+  return { level, mood, talk, arousal, speaking };
+}
+"""
+CLEARED = {"level": "presence", "mood": "off", "talk": "", "arousal": "", "speaking": "false"}
+
+
+async def test_who_withdraws_is_cleared_everywhere_and_is_heard_and_seen_as_before(tmp_path):
+    """And may say yes again; what others give and get is as it was, too."""
+    talk = microphone(tmp_path / "talk.wav", np.concatenate([speech("anna"), np.zeros(RATE, np.float32)]))
+    async with worker(tmp_path, policy=EMOTION) as one, chromium(talk) as here, chromium(talk) as there:
+        ada, bo = await here.new_page(), await there.new_page()
+        await join(ada, one.address, "Ada")
+        await join(bo, one.address, "Bo")
+        for page in (ada, bo):
+            await page.wait_for_selector(
+                '.tile[data-speaker="p1"][data-arousal]:not([data-arousal=""])', timeout=40_000
+            )
+        await ada.click("#stop")
+        for page in (ada, bo):
+            await page.wait_for_selector('.tile[data-speaker="p1"][data-level="presence"]', timeout=2000)
+            assert await page.evaluate(TILE) == CLEARED
+        for page, other in ((bo, "p1"), (ada, "p2")):
+            assert await page.evaluate(LOUDNESS, other) > 0.01
+            first = await page.evaluate(PICTURE, other)
+            await asyncio.sleep(0.5)
+            assert first != await page.evaluate(PICTURE, other)
+        assert [await page.evaluate(TILE) for page in (ada, bo)] == [CLEARED, CLEARED]
+        assert await bo.get_attribute('.tile[data-speaker="p2"]', "data-level") == "emotion"
+        await ada.click("#mine-open")
+        await ada.check('#mine-choice input[value="metrics"]')
+        for page in (ada, bo):
+            await page.wait_for_selector('.tile[data-speaker="p1"][data-level="metrics"][data-speaking="true"]')
+            assert (await page.evaluate(TILE))["arousal"] == ""
+    events = [(event["type"].removeprefix("io.undertone."), event["data"]) for event in one.events()]
+    hers = [(kind, data) for kind, data in events if data.get("speaker") == "p1"]
+    levels = [(n, data["level"]) for n, (kind, data) in enumerate(hers) if kind == "speaker.analysed.v1"]
+    assert [level for _, level in levels] == ["presence", "metrics"]
+    (gone, _), (back, _) = levels
+    assert all(data["at"] <= hers[gone][1]["at"] for _, data in hers[gone:back])
+    assert not any(kind.startswith("emotion.") for kind, _ in hers[gone:])
+
+
+async def test_ones_own_data_are_taken_along_and_erased_from_the_room(tmp_path):
+    talk = microphone(tmp_path / "talk.wav", np.concatenate([speech("anna"), np.zeros(RATE, np.float32)]))
+    async with worker(tmp_path) as one, chromium(talk) as browser:
+        page = await browser.new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        await join(page, one.address, "Ada")
+        await page.wait_for_function("() => Number(document.querySelector('.tile').dataset.talk) > 1", timeout=20_000)
+        await page.click("#mine-open")
+        async with page.expect_download() as started:
+            await page.click("#download")
+        data = json.loads((await (await started.value).path()).read_text())
+        assert (data["participant"], data["names"]) == ("p1", ["Ada"])
+        kinds = {entry["record"]["type"].removeprefix("io.undertone.") for entry in data["records"]}
+        assert {"speaker.joined.v1", "speech.started.v1", "talk_time.v1"} <= kinds
+        await page.click("#erase")
+        await page.click("#erase-yes")
+        await page.wait_for_function("() => /erased/.test(document.querySelector('#mine-answer').textContent)")
+        assert "Not reached" not in await page.text_content("#mine-answer")
+        assert await page.get_attribute('.tile[data-speaker="p1"]', "data-level") == "presence"
+        assert '"Ada"' not in one.report.read_text()
+    assert not any("me?" in url or "token" in url for url in asked)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (320, "dark")])

@@ -28,11 +28,14 @@ window.show = (people) => {
     const participant = { speaker: `p${n}`, muted: false, ...person };
     const tile = new Tile(participant, n === 0);
     document.querySelector("#tiles").append(tile.element);
-    tile.update(participant, { talk: { seconds: 599, share: 1 }, trend: [], ...person }, 60);
+    window.update = (told, known) => {
+      tile.update({ ...participant, ...told }, { talk: { seconds: 599, share: 1 }, trend: [], ...known }, 60);
+    };
+    update({}, person);
   }
 };
 """
-"""Stands in for the page's own wiring: `show` makes one tile for each of these people."""
+"""Stands in for the page's own wiring: `show` makes one tile for each of these people, `update` changes the last."""
 
 TOLD = """
 (tiles) => tiles.map((tile) => ({
@@ -48,7 +51,7 @@ GROUND = "(element) => getComputedStyle(element).backgroundColor"
 def heard(name="Ada", speaking=True, **event):
     """A person whose voice was last heard as `event` says."""
     told = {"type": "emotion.estimated.v1", "arousal": 0.5, "confidence": 0.72, "provisional": False} | event
-    return {"name": name, "analysed": True, "speaking": speaking, "emotion": told}
+    return {"name": name, "level": "emotion", "speaking": speaking, "emotion": told}
 
 
 def abstained(reason):
@@ -56,19 +59,40 @@ def abstained(reason):
 
 
 WORDS = {
-    "Sounds neutral fairly sure · 70 %": heard(label="neutral"),
-    "Sounds positive sure · 95 %": heard(label="positive", confidence=0.99),
-    "Sounds tense first impression": heard(label="tense", provisional=True),
-    "Sounds low not very sure · 55 %": heard(label="low", confidence=0.56),
+    "Sounded neutral fairly sure · 70 %": heard(label="neutral"),
+    "Sounded positive sure · 95 %": heard(label="positive", confidence=0.99),
+    "Sounded tense first impression": heard(label="tense", provisional=True),
+    "Sounded low not very sure · 55 %": heard(label="low", confidence=0.56),
     "Mixed signals no clear tone": abstained("mixed"),
     "Listening… no single clear voice": abstained("not_speech"),
     "Listening… getting to know this voice": abstained("learning"),
     "Unsure could be either": abstained("unsure"),
-    "Lively fairly sure": heard(label=None),
+    "Sounded lively fairly sure": heard(label=None),
     "Not available": heard(type="emotion.unavailable.v1", reason="engine_slow"),
     "Listening…": heard() | {"emotion": None},
-    "Not analysed your choice": heard() | {"analysed": False},
 }
+
+
+def spoken(level="prosody", **figures):
+    """A person whose way of speaking is known, at this level."""
+    usual = {"pace_change": 0.0, "loudness_change_db": 0.0, "silent_for_s": 0, "run_s": 0}
+    return heard(label="tense") | {"level": level, "figures": usual | figures}
+
+
+LEVELS = {
+    "presence": [("Not analysed", spoken("presence"))],
+    "metrics": [
+        ("Talk time only", spoken("metrics", pace_change=0.3)),
+        ("Talk time only", spoken("metrics", run_s=95) | {"speaking": False}),
+    ],
+    "prosody": [
+        ("Talk time, pace, loudness", spoken() | {"figures": None}),
+        ("Pace and loudness as usual", spoken()),
+        ("40 % slower · 12 dB softer than usual", spoken(pace_change=-0.4, loudness_change_db=-12)),
+        ("15 % faster than usual", spoken(pace_change=0.15)),
+    ],
+}
+"""Below emotion: what a tile says, whatever else is known."""
 
 
 async def opened(browser, width=1200, scheme="light"):
@@ -107,6 +131,56 @@ async def test_each_state_has_its_words_and_none_moves_the_page(width):
         seen = [tile for person in WORDS.values() for tile in await show(page, person)]
     assert [tile["mood"] for tile in seen] == list(WORDS)
     assert len({tile["height"] for tile in seen}) == 1, [(tile["mood"], tile["height"]) for tile in seen]
+
+
+@pytest.mark.parametrize("width", [1200, 320])
+async def test_a_tile_says_no_more_than_its_level_and_has_no_place_left_empty(width):
+    heights = {}
+    async with chromium() as browser:
+        page = await opened(browser, width)
+        for level, people in LEVELS.items():
+            seen = [tile for _, person in people for tile in await show(page, person)]
+            assert [tile["mood"] for tile in seen] == [words for words, _ in people]
+            (heights[level],) = {tile["height"] for tile in seen}
+            assert await page.locator(".trend:visible, .swatch:visible").count() == 0
+        (whole,) = await show(page, heard(label="tense"))
+    assert heights["presence"] < heights["metrics"] <= heights["prosody"] < whole["height"]
+
+
+WITHDRAWN = """
+() => {
+  const tile = document.querySelector(".tile");
+  const drawn = [...tile.querySelectorAll("path")].map((path) => path.getAttribute("d")).join("");
+  const style = ["--share", "--arousal"].map((name) => tile.outerHTML.match(new RegExp(`${name}: ([^;]*)`))?.[1]);
+  return { ...tile.dataset, classes: tile.className, said: tile.textContent, drawn, style };
+}
+"""
+
+
+@pytest.mark.parametrize("by", ["the list of people", "an event"])
+async def test_a_tile_whose_voice_is_withdrawn_is_cleared_at_once_and_keeps_no_value(by):
+    trend = [{"at": 50 + n, "arousal": 0.4, "valence": 0.1} for n in range(9)]
+    less = {"level": "presence"}
+    full = spoken("emotion", pace_change=0.3) | {"cutOff": {"at": 59, "by": "p1"}, "trend": trend}
+    async with chromium() as browser:
+        page = await opened(browser)
+        await show(page, full)
+        before = await page.evaluate(WITHDRAWN)
+        assert (before["level"], before["mood"], before["speaking"], before["talk"]) == (
+            "emotion",
+            "tense",
+            "true",
+            "599",
+        )
+        told, known = ({}, less) if by == "an event" else (less, {})
+        await page.evaluate("([told, known]) => update(told, known)", [full | told, full | known])
+        after = await page.evaluate(WITHDRAWN)
+    wanted = {"level": "presence", "mood": "off", "speaking": "false", "talk": "", "arousal": ""}
+    assert {key: after[key] for key in wanted} == wanted
+    assert "speaking" not in after["classes"]
+    assert after["drawn"] == "M4 22H236"
+    assert after["style"] == ["0%", "50%"]
+    assert "".join(after["said"].split()) == "AAdayouNotanalysed"
 
 
 @pytest.mark.parametrize("width", [1200, 320])

@@ -8,7 +8,7 @@ from tests.hosted import until
 from tests.janus import janus as janus
 from tests.speech import speech
 from tests.support import free_port, require
-from worker.bench.browser import chromium
+from worker.bench.browser import choose, chromium
 
 LISTENER = """
 async () => {
@@ -80,7 +80,8 @@ async def test_the_embedded_room_tells_a_host_page_everything_once(tmp_path):
         await page.evaluate(LISTENER)
         await page.evaluate(CHANNEL)
         await page.fill("#name", "Ada")
-        await page.check("#without")
+        await page.wait_for_selector("#submit:not([disabled])")
+        await choose(page, "#form", "presence")
         await page.click("#submit:not([disabled])")
         await page.wait_for_function(HEARD, arg=20, timeout=20_000)
         log, ignored = await log_of(page), await page.evaluate("here.ignored()")

@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from tests.consenting import agree
 from tests.janus import (
     SECRET,
     TONES,
@@ -74,9 +75,9 @@ async def test_a_line_that_the_server_switches_is_heard_as_whom_it_carries(janus
         stay(janus.url, room, agreed=False) as one,
     ):
         await until(lambda: len(one.kinds(SpeakerJoined)) == 2)
-        one.policy.record(one.id_of("ada"), True)
+        agree(one.policy, one.id_of("ada"))
         await one.hears("ada")
-        one.policy.record(one.id_of("ben"), True)
+        agree(one.policy, one.id_of("ben"))
         await one.hears("ben")
         (subscriber,) = [entry[0] for entry in one.room._subscribers._all.values()]
         feeds = dict(subscriber._feeds)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.consenting import agree
 from tests.janus import (
     Viewer,
     made_room,
@@ -48,20 +49,20 @@ async def test_who_has_not_agreed_is_not_even_sent_to_us(janus, arrived, per_spe
         assert [item.analysed for item in one.kinds(SpeakerJoined)] == [False, False]
         await asyncio.sleep(0.5)
         assert arrived == []
-        one.policy.record(one.id_of("ada"), True)
+        agree(one.policy, one.id_of("ada"))
         await until(lambda: one.sound("ada"), 1.0)
         await one.hears("ada")
         assert len(set(arrived)) == 1
-        one.policy.record(one.id_of("ben"), True)
+        agree(one.policy, one.id_of("ben"))
         await until(lambda: one.sound("ben"), 1.0)
-        one.policy.record(one.id_of("ada"), False)
+        agree(one.policy, one.id_of("ada"), False)
         since = one.now
         await asyncio.sleep(1.0)
         arrived.clear()
         await one.hears("ben")
         assert len(set(arrived)) == 1
         assert one.heard_s("ada", since + 0.05) == 0
-        one.policy.record(one.id_of("ada"), True)
+        agree(one.policy, one.id_of("ada"))
         await one.hears("ada", within_s=1.5)
         assert unmixed(one) is True
 
@@ -73,7 +74,7 @@ async def test_who_withdrew_stays_unheard_after_coming_back_though_the_host_aske
         stay(janus.url, room) as one,
     ):
         await one.hears("ada")
-        one.policy.record(one.id_of("ada"), False)
+        agree(one.policy, one.id_of("ada"), False)
         await ada.close()
         since = one.now
         async with people(janus.url, room, ada=440):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.consenting import consent as new_consent
 from tests.janus import (
     SECRET,
     Client,
@@ -22,7 +23,6 @@ from tests.janus import janus as janus
 from tests.janus import own_janus as own_janus
 from worker.audio import AudioChunk
 from worker.events import RoomInterrupted, SpeakerJoined, SpeakerLeft
-from worker.privacy.policy import Consent
 from worker.rooms import ListenerJoined, Tick
 from worker.rooms.janus.room import JanusRoom
 from worker.rooms.rejoining import Rejoining
@@ -146,7 +146,7 @@ async def test_a_client_that_nobody_hears_ends(janus):
 
 
 async def test_the_same_people_are_heard_again_when_janus_is_killed_and_started_anew(own_janus):
-    server, policy = own_janus(), Consent()
+    server, policy = own_janus(), new_consent()
     room = Rejoining(lambda: JanusRoom(policy, server.url, 1234, consent="host"))
     items = []
     ended = asyncio.create_task(collect(room, items))

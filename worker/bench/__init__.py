@@ -9,4 +9,5 @@ BENCHES = {
     "dashboard": "worker.bench.dashboard:run",
     "coaching": "worker.bench.coaching:run",
     "audit": "worker.bench.audit:run",
+    "consent": "worker.bench.consent:run",
 }

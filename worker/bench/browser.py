@@ -47,14 +47,22 @@ async def chromium(microphone: Path | None = None) -> AsyncIterator[Any]:
             await browser.close()
 
 
-async def join(page: Any, address: str, name: str, analysed: bool = True) -> None:
+async def choose(page: Any, place: str, level: str | None = None) -> None:
+    """Agree to a level, by default to the highest that is offered there, if anything is asked at all."""
+    offered = page.locator(f'{place} input[name="level"]')
+    if await offered.count():
+        await (offered.last if level is None else page.locator(f'{place} input[name="level"][value="{level}"]')).check()
+
+
+async def join(page: Any, address: str, name: str, level: str | None = None) -> None:
     """Open the page and go in, as a person would: name, choice, join. Raises RoomError with what the page says."""
     from playwright.async_api import TimeoutError as PageTimeoutError
 
     await page.goto(address)
     await page.fill("#name", name)
-    await page.check("#analyse" if analysed else "#without")
-    await page.click("#submit:not([disabled])")
+    await page.wait_for_selector("#submit:not([disabled])")
+    await choose(page, "#form", level)
+    await page.click("#submit")
     try:
         await page.wait_for_selector("#room:not([hidden]) .tile")
     except PageTimeoutError as error:

@@ -138,4 +138,6 @@ def _person(sums: Sums, shares: Shares, going: Going, speaker: str, person: Pers
         syllables_per_s=pace.syllables_per_s,
         pace_change=pace.change,
         loudness_change_db=pace.loudness_change_db,
+        pitch_spread_st=pace.pitch_spread_st,
+        pitch_spread_change_st=pace.pitch_spread_change_st,
     )

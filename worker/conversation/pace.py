@@ -1,4 +1,4 @@
-"""How fast and how loud each person speaks, against their own usual."""
+"""How each person speaks, how fast, how loud and over how many semitones, against their own usual."""
 
 from collections import deque
 
@@ -35,17 +35,24 @@ class Usual:
     def usual(self) -> float | None:
         return self._mean if self._count >= USUAL_LEAST else None
 
+    @property
+    def difference(self) -> float | None:
+        now, usual = self.now, self.usual
+        return now - usual if now is not None and usual is not None else None
+
 
 class Pace:
-    """One person's rate and level."""
+    """One person's rate, level and spread of pitch."""
 
     def __init__(self) -> None:
-        self._rate, self._level = Usual(), Usual()
+        self._rate, self._level, self._spread = Usual(), Usual(), Usual()
 
     def push(self, event: SpeechMeasured) -> None:
         if event.syllables_per_s is not None:
             self._rate.push(event.syllables_per_s)
         self._level.push(event.level_dbfs)
+        if event.pitch_spread_st is not None:
+            self._spread.push(event.pitch_spread_st)
 
     @property
     def syllables_per_s(self) -> float | None:
@@ -59,5 +66,12 @@ class Pace:
 
     @property
     def loudness_change_db(self) -> float | None:
-        now, usual = self._level.now, self._level.usual
-        return now - usual if now is not None and usual is not None else None
+        return self._level.difference
+
+    @property
+    def pitch_spread_st(self) -> float | None:
+        return self._spread.now
+
+    @property
+    def pitch_spread_change_st(self) -> float | None:
+        return self._spread.difference

@@ -17,6 +17,9 @@ from worker.events import (
     SpeechStarted,
 )
 
+MEASURED = ("prosody", "emotion")
+"""Levels at which speech is measured."""
+
 
 class Sums:
     """The parts, each told what it needs. Only people who are analysed are in any of them."""
@@ -41,6 +44,8 @@ class Sums:
                 self._roles[event.speaker] = event.role
                 said += self._count(at, event.speaker, event.analysed)
             case SpeakerAnalysed():
+                if event.level not in MEASURED:
+                    self.paces.pop(event.speaker, None)
                 said += self._count(at, event.speaker, event.analysed)
             case SpeakerLeft():
                 self._roles.pop(event.speaker, None)

@@ -1,10 +1,11 @@
-"""How fast and how loud speech is, without its words: syllable nuclei counted in stretches of about 2 s."""
+"""How fast, how loud and how high and low speech is, without its words, in stretches of about 2 s."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from worker.audio import RATE, Samples
+from worker.conversation.pitch import spread_st
 from worker.events import SpeechMeasured
 
 Levels = NDArray[np.float64]
@@ -26,7 +27,7 @@ APART = 10
 VOICED, PITCH, SHORTEST_LAG, LONGEST_LAG = 0.45, 640, 40, 224
 """Correlation that shows a voice, within 40 ms, at lags of 2.5 to 14 ms: 71 to 400 Hz."""
 LEAST_SNR_DB = 10.0
-"""With louder noise no rate is said (judgement)."""
+"""With louder noise neither rate nor pitch is said (judgement)."""
 MARGIN = 8_000 // 2
 """Samples, 0.25 s, on both sides of a stretch that only show what its first and last peaks stand beside."""
 QUIET_S = 2.0
@@ -78,8 +79,10 @@ class Stretches:
         places = nuclei(sound, levels, float(np.percentile(self._loud, LOUD_PERCENT)) - BELOW_DB)
         count = sum(first <= place < len(levels) - MARGIN // HOP for place in places)
         counted_s = self._voiced_s - (0.0 if self._before else MARGIN / RATE)
-        rate = count / counted_s if self._clear(level) else None
-        found = SpeechMeasured(end, self._speaker, self._start, rate, 10 * float(np.log10(level + SILENT)))
+        clear = self._clear(level)
+        rate = count / counted_s if clear else None
+        spread = spread_st(sound[2 * MARGIN if self._before else 0 :]) if clear else None
+        found = SpeechMeasured(end, self._speaker, self._start, rate, 10 * float(np.log10(level + SILENT)), spread)
         self.reset()
         self._pieces, self._before = [sound[-2 * MARGIN :]], True
         return found

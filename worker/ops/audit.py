@@ -14,8 +14,10 @@ from pydantic import Field
 from worker.errors import ConfigError
 from worker.ops.http import Handler
 from worker.ops.ledger import Ledger, Note
-from worker.ops.tokens import Tokens
+from worker.ops.tokens import Right
 from worker.privacy.audit import AuditError, check_facts
+from worker.privacy.keeping import Keeping
+from worker.prompts import Audience
 from worker.secrets import reveal
 
 WAITING = 10_000
@@ -28,8 +30,8 @@ CLOSE_S = 1.0
 """Seconds that the last notes have to be written."""
 SHORTEST_KEY = 32
 """Bytes of the key, as long as the digest: RFC 2104, 3."""
-REFUSALS_S = 10.0
-"""Seconds in which equal refusals are counted instead of noted one by one, so that nobody can fill the disk."""
+EQUAL_S = 10.0
+"""Seconds in which equal refusals, and equal looks, are counted instead of noted one by one: nobody fills the disk."""
 
 log = structlog.get_logger()
 
@@ -38,18 +40,24 @@ class Audit:
     """The audit log of a process, in the file `path`; `key` (also `env:NAME` or `file:PATH`) signs its last entry.
 
     `note` takes some microseconds; another thread writes. At `largest_mb` a new file is begun, and none is deleted.
+    The salts of its pseudonyms are sealed where `keeping` has keys.
     Raises AuditError when the files are not as they were left, ConfigError for a key or a path that is none.
     """
 
     def __init__(
-        self, path: Path, key: str | None = None, largest_mb: Annotated[float, Field(gt=0, le=10_000)] = 64.0
+        self,
+        path: Path,
+        key: str | None = None,
+        largest_mb: Annotated[float, Field(gt=0, le=10_000)] = 64.0,
+        keeping: Keeping | None = None,
     ) -> None:
         self.check_options({"path": path})
         secret = reveal(key).encode() if key else b""
         if key and len(secret) < SHORTEST_KEY:
             raise ConfigError(f"audit.key needs {SHORTEST_KEY} bytes or more: openssl rand -hex 32 makes one.")
         try:
-            self.ledger = Ledger(Path(path), secret, int(largest_mb * 1_000_000))
+            seal = keeping.seal if keeping is not None else None
+            self.ledger = Ledger(Path(path), secret, int(largest_mb * 1_000_000), seal)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written ({error.strerror}): change audit.path.") from None
         self.lost = 0
@@ -116,14 +124,12 @@ class Audit:
 class Server(Protocol):
     """The worker's HTTP server."""
 
-    tokens: Tokens | None
-
     def serve(self, method: str, path: str, handler: Handler) -> None: ...
 
     @property
     def loopback(self) -> bool: ...
 
-    def authorise(self, request: web.Request, token: str | None = None) -> None: ...
+    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
 
 
 class Noted:
@@ -134,8 +140,8 @@ class Noted:
 
     def __init__(self, server: Server, audit: Audit) -> None:
         self._server, self._audit = server, audit
-        self.tokens, self.authorise = server.tokens, server.authorise
-        self._refused: dict[tuple[str, str, int], tuple[float, int]] = {}
+        self.authorise = server.authorise
+        self._counted: dict[tuple[str, str, int], tuple[float, int]] = {}
         """When it was last noted, and how often it happened since."""
         audit.before_close.append(self._flush)
 
@@ -160,18 +166,18 @@ class Noted:
 
     def _note(self, method: str, route: str, status: int) -> None:
         times, now = 1, time.monotonic()
-        if status in (401, 403):
-            last, more = self._refused.get((method, route, status), (-REFUSALS_S, 0))
-            if now - last < REFUSALS_S:
-                self._refused[method, route, status] = last, more + 1
+        if status in (401, 403) or method == "GET":
+            last, more = self._counted.get((method, route, status), (-EQUAL_S, 0))
+            if now - last < EQUAL_S:
+                self._counted[method, route, status] = last, more + 1
                 return
-            self._refused[method, route, status] = now, 0
+            self._counted[method, route, status] = now, 0
             times += more
         self._audit.note("api.access", method=method, route=route, status=status, times=times)
 
     def _flush(self) -> None:
-        """Note the refusals that were only counted."""
-        for (method, route, status), (_, more) in self._refused.items():
+        """Note what was only counted."""
+        for (method, route, status), (_, more) in self._counted.items():
             if more:
                 self._audit.note("api.access", method=method, route=route, status=status, times=more)
-        self._refused.clear()
+        self._counted.clear()

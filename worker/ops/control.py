@@ -1,8 +1,10 @@
 """The control API: who has the token opens and closes rooms, at addresses that the operator allows."""
 
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, get_args
 
 from aiohttp import web
 from pydantic import Field
@@ -11,17 +13,39 @@ from worker.errors import ConfigError, RoomError
 from worker.ops.allowed import Allowed
 from worker.ops.http import Handler
 from worker.ops.openapi import document
-from worker.ops.tokens import LONGEST_S, Pass
+from worker.ops.tokens import EVERY, LONGEST_S, Pass, Right
+from worker.privacy.consent import Terms
+from worker.privacy.levels import LEVELS, Level
+from worker.privacy.table import ALIASES, ROLES
+from worker.prompts import Audience
 from worker.secrets import reveal
 
-STATUS = {"no_such_room": 404, "no_such_speaker": 404, "name_taken": 409, "other_feed": 409, "full": 503}
+STATUS = {
+    "no_such_room": 404,
+    "no_such_speaker": 404,
+    "name_taken": 409,
+    "other_feed": 409,
+    "other_terms": 409,
+    "full": 503,
+}
 """What is answered for the codes of errors; 503 for all others."""
 OPTIONAL = {"speaker", "ttl_s"}
 """What may be left out when a token is asked for."""
+AUDIENCES: Mapping[str, Audience] = {audience: audience for audience in get_args(Audience)}
+TERMS = {"purpose", "text"}
+"""By which a caller says what somebody agreed to."""
+CONSENT = (
+    'send {"speaker": "…", "level": "presence", "metrics", "prosody" or "emotion"}, or "analysed": true or false in '
+    'place of the level; "text", "purpose", "role" and "feed" as far as you know them.'
+)
 NAMED = ("env:", "file:")
 """How a configuration names secrets; they are the operator's alone."""
 OPERATORS = frozenset({"consent", "display", "listen_only", "notice_by"})
 """Settings by which people learn that they are analysed, or agree to it; templates may hold them, and no request."""
+
+
+RIGHT = web.RequestKey("right", Right)
+"""Where a request keeps what its token gives."""
 
 
 class Server(Protocol):
@@ -32,7 +56,7 @@ class Server(Protocol):
     @property
     def loopback(self) -> bool: ...
 
-    def authorise(self, request: web.Request, token: str | None = None) -> None: ...
+    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
 
 
 class Rooms(Protocol):
@@ -65,8 +89,14 @@ class Rooms(Protocol):
         """Raises RoomError with the code `no_such_room`."""
         ...
 
-    def consent(self, room: str, speaker: str, analysed: bool, feed: str | None) -> None:
-        """Raises RoomError with the code `no_such_room`, `no_such_speaker` or `other_feed`."""
+    def terms(self, partial_terms: Mapping[str, str]) -> Terms:
+        """What somebody agreed to, from as much as a caller says of it."""
+        ...
+
+    def consent(
+        self, room: str, speaker: str, level: Level | None, terms: Terms | None, role: str, feed: str | None
+    ) -> None:
+        """Raises RoomError with the code `no_such_room`, `no_such_speaker`, `other_feed` or `other_terms`."""
         ...
 
     def grant(self, room: str, holder: Pass, ttl_s: float) -> str:
@@ -80,7 +110,7 @@ class Control:
     A caller names a kind of room and its settings, or a template and the settings that it leaves open. What the
     operator alone may do is refused: other classes, recordings, secrets by name, addresses that `allow` does not admit,
     and everything by which people learn that they are analysed. `token` (also `env:NAME` or `file:PATH`) opens it, and
-    then the server's does not.
+    then the server's does not; so does a token signed for operators, in the room that it names or in all.
     """
 
     def __init__(
@@ -125,7 +155,9 @@ class Control:
 
     def _guarded(self, handler: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            self._server.authorise(request, self._token)
+            right = request[RIGHT] = self._server.authorise(request, self._token, "operator")
+            if "id" in request.match_info and not self._is_in(right, request.match_info["id"]):
+                raise web.HTTPForbidden(text="This token is for another room.")
             try:
                 return await handler(request)
             except ConfigError as error:
@@ -135,7 +167,15 @@ class Control:
 
         return handle
 
+    def _is_in(self, right: Right, room: str) -> bool:
+        """Nobody learns by a token for one room which others there are."""
+        return right.room == EVERY or any(
+            one["id"] == room and right.is_for(one["name"]) for one in self._rooms.describe()
+        )
+
     async def _join(self, request: web.Request) -> web.Response:
+        if request[RIGHT].room != EVERY:
+            raise web.HTTPForbidden(text="This token is for one room: who opens rooms needs one for all.")
         section = self._section(await _object(request))
         if len(self._rooms) >= self._largest:
             raise RoomError(f"This worker holds {self._largest} rooms: ask another, or leave one.", "full")
@@ -143,8 +183,11 @@ class Control:
         return web.json_response(self._one(room), status=201, headers={"Location": f"/v1/rooms/{room}"})
 
     async def _list(self, request: web.Request) -> web.Response:
-        rooms = self._rooms.describe()
-        return web.json_response({"rooms": rooms, "largest": self._largest, "templates": sorted(self._templates)})
+        """With a token for one room: that one, and no templates, since it opens none."""
+        right = request[RIGHT]
+        rooms = [one for one in self._rooms.describe() if right.is_for(one["name"])]
+        templates = sorted(self._templates) if right.room == EVERY else []
+        return web.json_response({"rooms": rooms, "largest": self._largest, "templates": templates})
 
     async def _show(self, request: web.Request) -> web.Response:
         return web.json_response(self._one(request.match_info["id"]))
@@ -154,23 +197,44 @@ class Control:
         return web.Response(status=204)
 
     async def _consent(self, request: web.Request) -> web.Response:
-        match await _object(request):
-            case {"speaker": str(speaker), "analysed": bool(analysed), **rest} if rest.keys() <= {"feed"}:
-                match rest.get("feed"):
-                    case None | str() | int() as feed if not isinstance(feed, bool):
-                        named = None if feed is None else str(feed)
-                        self._rooms.consent(request.match_info["id"], speaker, analysed, named)
-                        return web.Response(status=204)
-        raise ConfigError('send {"speaker": "…", "analysed": true or false}, and "feed" if you know it.')
+        body = await _object(request)
+        match body:
+            case {"speaker": str(speaker), "level": str(word), **rest} if word in LEVELS:
+                level: Level | None = LEVELS[word]
+            case {"speaker": str(speaker), "analysed": bool(analysed), **rest}:
+                level = None if analysed else Level.PRESENCE
+            case _:
+                raise ConfigError(CONSENT)
+        feed, given = rest.pop("feed", None), {key: value for key, value in rest.items() if key in TERMS}
+        if not all(isinstance(value, str) for value in rest.values()) or rest.keys() - TERMS - {"role"}:
+            raise ConfigError(CONSENT)
+        if isinstance(feed, bool) or not isinstance(feed, str | int | None):
+            raise ConfigError(CONSENT)
+        role = rest.get("role", "")
+        if role and role not in (*ROLES, *ALIASES):
+            raise ConfigError(f"role must be one of {', '.join(ROLES)}.")
+        terms = self._rooms.terms(given) if given else None
+        named = None if feed is None else str(feed)
+        self._rooms.consent(request.match_info["id"], speaker, level, terms, role, named)
+        return web.Response(status=204)
 
     async def _grant(self, request: web.Request) -> web.Response:
         match await _object(request):
-            case {"audience": "viewer" | "participant" | "manager" as audience, **rest} if rest.keys() <= OPTIONAL:
+            case {"audience": str(word), **rest} if word in AUDIENCES and rest.keys() <= OPTIONAL:
+                audience = AUDIENCES[word]
                 match rest.get("speaker", ""), rest.get("ttl_s", LONGEST_S):
                     case (str(speaker), int(ttl_s) | float(ttl_s)):
+                        ttl_s = self._at_most(request[RIGHT], audience, ttl_s)
                         token = self._rooms.grant(request.match_info["id"], Pass(audience, speaker), ttl_s)
                         return web.json_response({"token": token}, status=201)
-        raise ConfigError('send {"audience": "viewer", "participant" or "manager", "speaker": "…", "ttl_s": seconds}.')
+        raise ConfigError(f'send {{"audience": one of {", ".join(AUDIENCES)}, "speaker": "…", "ttl_s": seconds}}.')
+
+    def _at_most(self, right: Right, audience: Audience, ttl_s: float) -> float:
+        """What a signed token makes outlasts it not, nor is it the like of it: nobody keeps a right by renewing it."""
+        left_s = right.left_s(time.time())
+        if audience == "operator" and left_s != math.inf:
+            raise web.HTTPForbidden(text="A signed token makes none for operators: ask with control.token.")
+        return min(ttl_s, left_s)
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return web.json_response(document(self._rooms.kinds(), OPERATORS))

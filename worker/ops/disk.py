@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 OWNER = 0o600
+ROOT = 0
 
 Mark: TypeAlias = tuple[int, int, int]
 
@@ -40,16 +41,10 @@ def replace(path: Path, data: bytes) -> None:
     try:
         if os.write(file, data) != len(data):
             raise OSError(0, "only a part was written")
+        if os.geteuid() == ROOT and path.exists():  # whose commands must not lock the worker out of its files
+            state = os.stat(path)
+            os.fchown(file, state.st_uid, state.st_gid)
         os.fsync(file)
     finally:
         os.close(file)
     os.replace(fresh, path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were given in it last."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

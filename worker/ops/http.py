@@ -2,9 +2,10 @@
 
 import asyncio
 import errno
-import hmac
 import ipaddress
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +16,12 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from worker.errors import ConfigError, UndertoneError
+from worker.ops.access import BEARER, Access, bearer
 from worker.ops.metrics import Metrics
+from worker.ops.origins import ELSEWHERE
 from worker.ops.pages import Pages, headers
-from worker.ops.tokens import Pass, Tokens
-from worker.secrets import reveal
+from worker.ops.tokens import LEEWAY_S, LONGEST_S, Pass, Right
+from worker.prompts import Audience
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,14 +38,8 @@ HEARTBEAT_S = 3.0
 STOP_S = 2.0
 """Seconds that clients have to say goodbye."""
 
-NOTICE = (
-    "The sound of this room is analysed: who speaks, for how long, and how each voice sounds "
-    "(calm or lively; neutral, positive, tense or low). "
-    "Audio is never stored. You may join without being analysed."
-)
-
 UNKNOWN = "The token is missing or wrong."
-BEARER = "Send the token as 'Authorization: Bearer …'."
+OVER = "The token has expired: connect again with a new one."
 
 SOCKET = web.RequestKey("socket", web.WebSocketResponse)
 """Where a request keeps its WebSocket, for whoever must close it."""
@@ -63,7 +60,8 @@ class Server:
 
     Without a token it listens on loopback only, and answers only to loopback's names, so that no web page elsewhere
     reaches it through a name of its own. `port` 0 takes a free one; `port` then says which, after `start`.
-    `signing_key` (likewise) makes tokens that say what one listener may have; without it `token` opens all.
+    `signing_key` (likewise) makes tokens that say what one holder may have; without it `token` opens all.
+    `origins` are those of other web pages that may ask, such as https://app.example.org.
     `janus_url` sends the page to a Janus, as browsers reach it; without it the page joins a room of the worker itself.
     """
 
@@ -74,20 +72,20 @@ class Server:
         token: str | None = None,
         signing_key: str | None = None,
         pages: Path | None = None,
-        notice: str = NOTICE,
         janus_url: str = "",
         janus_room: int | str = "",
+        origins: tuple[str, ...] = (),
     ) -> None:
-        self.host, self.port, self.notice = host, port, notice
+        self.host, self.port = host, port
         self.ready = False
         self.reason = "starting"
         """Why it is not ready."""
         if not 0 <= port <= 65535:
             raise ConfigError(f"server.port: {port} is no port; choose 1 to 65535, or 0 for a free one.")
-        self._token = reveal(token) if token else None
-        self.tokens = Tokens(reveal(signing_key)) if signing_key else None
+        self._access = Access(token, signing_key, origins)
+        self.tokens, self.passes = self._access.tokens, self._access.passes
         self._loopback = _is_loopback(host)
-        if not self._loopback and self._token is None:
+        if not self._loopback and not self._access.token_needed:
             raise ConfigError("nothing listens beyond loopback without a token: set server.token or server.host.")
         self._pages = Pages(pages)
         self._janus = {"url": janus_url, "room": janus_room} if janus_url else None
@@ -96,7 +94,8 @@ class Server:
         self._rooms: dict[str, dict[str, Handler]] = {}
         self._routes: list[tuple[str, str, Handler]] = []
         self._about: Callable[[str], Mapping[str, Any]] = lambda _: {}
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._sockets: dict[web.WebSocketResponse, float | None] = {}
+        """Each with the end of its token on the loop's clock, if it has one."""
         self._runner: web.AppRunner | None = None
 
     def mount(self, room: str, verb: str, handler: Handler) -> None:
@@ -115,7 +114,7 @@ class Server:
         self._routes.append((method, path, handler))
 
     def tell_pages(self, about: Callable[[str], Mapping[str, Any]]) -> None:
-        """`about` gives what pages are told of a room, no secrets: `coaching`, and for a Janus more."""
+        """`about` gives what pages are told of a room, no secrets: `notice`, `levels`, `coaching`; for a Janus more."""
         self._about = about
 
     @property
@@ -123,19 +122,17 @@ class Server:
         """Whether only this machine can reach it."""
         return self._loopback
 
-    def authorise(self, request: web.Request, token: str | None = None) -> None:
-        """Let pass who has `token`, or without one the server's where there is one, and no page from elsewhere. Raises
-        the answer otherwise."""
-        wanted = self._token if token is None else token
-        if wanted is not None and not _same(_bearer(request), wanted):
-            raise web.HTTPUnauthorized(text=BEARER)
-        origin = request.headers.get("Origin")
-        if origin is not None and _address(origin) != request.host.lower():
-            raise web.HTTPForbidden(text="A page from elsewhere may not ask here.")
+    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right:
+        """As `Access.authorise`."""
+        return self._access.authorise(request, token, audience)
 
-    def _bears_token(self, request: web.Request) -> bool:
-        token = _bearer(request)
-        return token is not None and self._knows(token)
+    def holder(self, request: web.Request, room: str, epoch: int) -> Pass | None:
+        """As `Access.participant`: a token that `passes` made, borne by a participant of this run of a room."""
+        return self._access.participant(request, room, epoch)
+
+    def pass_for(self, room: str, epoch: int, speaker: str) -> str:
+        """A token with which a participant of this run of a room may have what is their own, for an hour at most."""
+        return self.passes.issue(room, epoch, Pass("participant", speaker), LONGEST_S)
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address cannot be had."""
@@ -170,7 +167,7 @@ class Server:
         A peer that does not keep to this is told why and closed; the caller sees that as an exception to let pass.
         """
         socket, first = await self._greet(request)
-        if not self._knows(first.pop("token", None)):
+        if not self._access.knows(first.pop("token", None)):
             await self.refuse(socket, BAD_TOKEN, UNKNOWN)
         return socket, first
 
@@ -179,20 +176,16 @@ class Server:
     ) -> tuple[web.WebSocketResponse, dict[str, Any], str]:
         """As `open_socket`, for who listens to one run of a room; also whose private events they may have, if anyone's.
 
-        The server's own token, known to all who may join, opens what everyone may have.
+        The server's own token, known to all who may join, opens what everyone may have. When a signed token ends, so
+        does the connection: whoever goes on listening shows a new one.
         """
         socket, first = await self._greet(request)
-        holder = self._holder(first.pop("token", None), room, epoch)
-        if holder is None:
+        right = self._access.listener(first.pop("token", None), room, epoch)
+        if right is None:
             await self.refuse(socket, BAD_TOKEN, UNKNOWN)
-        return socket, first, holder.hears
-
-    def _holder(self, token: object, room: str, epoch: int) -> Pass | None:
-        if self.tokens is None:
-            return Pass("viewer") if self._knows(token) else None
-        if self._knows(token) if self._token is not None else token is None:
-            return Pass("viewer")
-        return self.tokens.read(token, room, epoch)
+        if (left_s := right.left_s(time.time())) != math.inf:
+            self._sockets[socket] = asyncio.get_running_loop().time() + left_s + LEEWAY_S
+        return socket, first, right.holder.hears
 
     async def _greet(self, request: web.Request) -> tuple[web.WebSocketResponse, dict[str, Any]]:
         socket = web.WebSocketResponse(
@@ -202,7 +195,7 @@ class Server:
             raise web.HTTPUpgradeRequired(text="This address is for WebSockets.")
         await socket.prepare(request)
         request[SOCKET] = socket
-        self._sockets.add(socket)
+        self._sockets[socket] = None
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 first = await self.receive_object(socket)
@@ -219,7 +212,11 @@ class Server:
 
         Any other message closes the connection with its reason; the caller sees that as an exception to let pass.
         """
-        message = await socket.receive()
+        try:
+            async with asyncio.timeout_at(self._sockets.get(socket)):
+                message = await socket.receive()
+        except TimeoutError:
+            await self.refuse(socket, BAD_TOKEN, OVER)
         if message.type is WSMsgType.BINARY:
             await self.refuse(socket, BAD_MESSAGE, "Send JSON as text, not binary.")
         if message.type is not WSMsgType.TEXT:
@@ -238,9 +235,6 @@ class Server:
         """Close a socket with a code of 4400 and above and one sentence; ends the handler."""
         await socket.close(code=code, message=_short(reason))
         raise Refused(socket)
-
-    def _knows(self, token: object) -> bool:
-        return self._token is None or _same(token, self._token)
 
     def app(self) -> web.Application:
         """All routes, for `start` and for tests."""
@@ -265,16 +259,15 @@ class Server:
         return web.json_response({"status": "not ready", "reason": self.reason}, status=503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if not self._loopback and not self._bears_token(request):
+        if not self._loopback and not self._access.knows(bearer(request)):
             raise web.HTTPUnauthorized(text=BEARER)
         return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _page(self, request: web.Request) -> web.Response:
         room = next(iter(self._rooms), None)
-        said = {"room": room, "token_needed": self._token is not None, "notice": self.notice}
+        said: dict[str, Any] = {"room": room, "token_needed": self._access.token_needed}
         about = dict(self._about(room)) if room is not None else {}
-        if (coaching := about.pop("coaching", None)) is not None:
-            said["coaching"] = coaching
+        said |= {key: about.pop(key) for key in ("notice", "levels", "coaching") if key in about}
         return web.json_response(said | ({"janus": {**self._janus, **about}} if self._janus else {}))
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
@@ -290,19 +283,21 @@ class Server:
             return refused.socket
         finally:
             if (socket := request.get(SOCKET)) is not None:
-                self._sockets.discard(socket)
+                self._sockets.pop(socket, None)
 
     async def _harden(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(self._headers)
+        self._access.origins.mark(request, response)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._loopback and _hostname(request.host) not in ("localhost", "127.0.0.1", "::1", self.host):
             raise web.HTTPForbidden(text="Open this server as http://localhost.")
-        origin = request.headers.get("Origin")
+        if (answer := self._access.origins.preflight(request)) is not None:
+            return answer
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        if upgrade and origin is not None and _address(origin) != request.host.lower():
-            raise web.HTTPForbidden(text="A page from elsewhere may not connect here.")
+        if upgrade and not self._access.origins.admits(request):
+            raise web.HTTPForbidden(text=ELSEWHERE)
         return await handler(request)
 
     @web.middleware
@@ -346,28 +341,6 @@ def _hostname(address: str) -> str | None:
         return None
 
 
-def _address(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return None
-
-
 def _short(reason: str) -> bytes:
     """A close reason has at most 123 bytes (RFC 6455, 5.5)."""
     return reason.encode()[:123].decode(errors="ignore").encode()
-
-
-def _bearer(request: web.Request) -> str | None:
-    """The token that a request bears."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else None
-
-
-def _same(given: object, token: str) -> bool:
-    """In a time that does not say how much of it was right."""
-    return isinstance(given, str) and hmac.compare_digest(_bytes(given), _bytes(token))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.lines import sync_folder
 from worker.ops import disk
 from worker.ops.salts import Salts, Who
 from worker.privacy.audit import (
@@ -27,6 +28,7 @@ from worker.privacy.audit import (
     seal,
     write_head,
 )
+from worker.privacy.sealing import Seal
 
 TAIL = 1024 * 1024
 """Bytes at the end of the log in which the sealed entry is looked for: more than is ever written at once."""
@@ -53,16 +55,20 @@ class Ledger:
     At `largest` bytes a new file is begun; the full one becomes `NAME.000001.jsonl`, and so on.
     """
 
-    def __init__(self, path: Path, key: bytes = b"", largest: int = 64_000_000) -> None:
-        """Begins a log, or goes on with the one that is there. Raises AuditError when that isn't as it was left."""
+    def __init__(self, path: Path, key: bytes = b"", largest: int = 64_000_000, sealing: Seal | None = None) -> None:
+        """Begins a log, or goes on with the one that is there; its salts are closed by `sealing`.
+
+        Raises AuditError when the log isn't as it was left, or its salts can't be read.
+        """
         self._path, self._key, self._largest = path, key, largest
         self._head_path = path.with_name(path.name + ".head")
-        self._salts = Salts(path.with_name(path.name + ".salts"))
+        self._salts = Salts(path.with_name(path.name + ".salts"), sealing or Seal())
         self._head = Head("", 0, START, "")
         self._known: disk.Mark | None = None
         """Of the file, as long as it ends with the head's entry."""
         with self._alone():
             self._settle()
+            self._salts.refresh()
 
     def append(self, notes: Sequence[Note]) -> None:
         """All of them or none. Raises AuditError when the files aren't as they were left."""
@@ -80,6 +86,19 @@ class Ledger:
         with self._alone():
             self._salts.refresh()
             return self._salts.forget(room, speaker, epoch)
+
+    def known(self, room: str) -> dict[Who, str]:
+        """Everyone who is noted in runs of a room and not forgotten, with the pseudonym that stands for them."""
+        with self._alone():
+            self._salts.refresh()
+            here = [who for who in self._salts.all() if who.room == room and who.speaker]
+            return {who: self._pseudonym(who) for who in here}
+
+    def reseal(self) -> int:
+        """Write the salts anew, under the first key; how many there are."""
+        with self._alone():
+            self._salts.refresh()
+            return self._salts.reseal()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -130,7 +149,7 @@ class Ledger:
         self._head, self._known = after, None
         opening = {"name": NAME, "version": VERSION, "log": after.log, "sealed": bool(self._key)}
         self._put([(at, "audit.opened", opening)])
-        disk.sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def _mark(self) -> disk.Mark:
         return disk.mark(self._path)

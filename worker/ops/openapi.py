@@ -5,6 +5,9 @@ from typing import Any, get_args
 
 from worker import __version__
 from worker.ops.tokens import LONGEST_S
+from worker.privacy.consent import State
+from worker.privacy.levels import LEVELS
+from worker.privacy.table import ALIASES, ROLES
 from worker.prompts import Audience
 
 Document = dict[str, Any]
@@ -16,9 +19,11 @@ SPEAKER: Document = {
     "properties": {
         "name": {**TEXT, "description": "The display name; personal data."},
         "present": {"type": "boolean"},
-        "analysed": {"type": "boolean", "description": "Whether this person agreed to be heard, as far as is known."},
+        "analysed": {"type": "boolean", "description": "Whether this person is heard."},
+        "level": {"enum": [*LEVELS], "description": "How much is made of their voice."},
+        "consent": {"enum": [*State], "description": "Where they stand; nobody's in a recording."},
     },
-    "required": ["name", "present", "analysed"],
+    "required": ["name", "present", "analysed", "level"],
 }
 ROOM: Document = {
     "type": "object",
@@ -51,13 +56,24 @@ CONSENT: Document = {
     "type": "object",
     "properties": {
         "speaker": TEXT,
-        "analysed": {"type": "boolean"},
+        "level": {"enum": [*LEVELS], "description": "How much they agree to; `presence` is a no."},
+        "analysed": {
+            "type": "boolean",
+            "description": "In place of `level`: as much as the policy wishes for.",
+        },
+        "text": {**TEXT, "description": "The version of the words that they were shown."},
+        "purpose": {**TEXT, "description": "What they were told it is for."},
+        "role": {
+            "enum": [*ROLES, *ALIASES],
+            "description": "What they are in this conversation, for the law.",
+        },
         "feed": {
             "type": ["integer", "string"],
             "description": "The Janus feed on which they agreed; a yes counts only if they are still there.",
         },
     },
-    "required": ["speaker", "analysed"],
+    "required": ["speaker"],
+    "anyOf": [{"required": ["level"]}, {"required": ["analysed"]}],
     "additionalProperties": False,
 }
 GRANT: Document = {
@@ -72,7 +88,12 @@ GRANT: Document = {
 }
 TOKEN: Document = {
     "type": "object",
-    "properties": {"token": {**TEXT, "description": "For the first message to `/v1/rooms/{room}/events`."}},
+    "properties": {
+        "token": {
+            **TEXT,
+            "description": "For the first message to `/v1/rooms/{room}/events`, or for a request's header.",
+        }
+    },
     "required": ["token"],
 }
 ERROR: Document = {
@@ -82,7 +103,7 @@ ERROR: Document = {
 }
 REFUSALS = {
     "401": "The token is missing or wrong.",
-    "403": "A page from elsewhere asked.",
+    "403": "A page from elsewhere asked, or the token does not give this.",
     "404": "There is no such room or speaker.",
     "409": "A room of this name is open, or the person is on another feed by now.",
     "413": "What was sent is too large.",

@@ -5,8 +5,10 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.errors import ConfigError
 from worker.ops.disk import Mark, append, mark, replace
 from worker.privacy.audit import AuditError
+from worker.privacy.sealing import Seal
 
 BYTES = 32
 
@@ -20,10 +22,13 @@ class Who(NamedTuple):
 
 
 class Salts:
-    """A file with a line for everyone who was ever noted and not forgotten; it alone links pseudonyms to people."""
+    """A file with a line for everyone who was ever noted and not forgotten; it alone links pseudonyms to people.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Its lines are sealed where `seal` has keys.
+    """
+
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self._path, self._seal = path, seal
         self._all: dict[Who, bytes] = {}
         self._fresh: list[Who] = []
         self._read: Mark | None = None
@@ -39,7 +44,9 @@ class Salts:
             return
         whole, _, torn = self._path.read_bytes().rpartition(b"\n")
         try:
-            self._all = dict(_parse(line) for line in whole.split(b"\n") if line)
+            self._all = dict(self._parse(line) for line in whole.split(b"\n") if line)
+        except ConfigError as error:
+            raise AuditError(str(error)) from None
         except (ValueError, KeyError, TypeError):
             raise AuditError(f"{self._path} is damaged: put a copy back, or move it away with its log.") from None
         if torn:  # nothing in the log was written with it yet
@@ -53,6 +60,10 @@ class Salts:
             salt = self._all[who] = secrets.token_bytes(BYTES)
             self._fresh.append(who)
         return salt
+
+    def all(self) -> list[Who]:
+        """Who has one."""
+        return list(self._all)
 
     def save(self) -> None:
         """Write what is new to the disk. Raises OSError; `refresh` then forgets it."""
@@ -71,16 +82,22 @@ class Salts:
             self._read = mark(self._path)
         return len(gone)
 
+    def reseal(self) -> int:
+        """Write all of them anew, under the first key; how many there are."""
+        if self._all:
+            self._rewrite()
+            self._read = mark(self._path)
+        return len(self._all)
+
     def _rewrite(self) -> None:
         replace(self._path, b"".join(map(self._line, self._all)))
 
     def _line(self, who: Who) -> bytes:
-        return json.dumps({**who._asdict(), "salt": self._all[who].hex()}).encode() + b"\n"
+        return self._seal.seal(json.dumps({**who._asdict(), "salt": self._all[who].hex()}).encode()) + b"\n"
 
-
-def _parse(line: bytes) -> tuple[Who, bytes]:
-    fields = json.loads(line)
-    salt = bytes.fromhex(fields["salt"])
-    if len(salt) != BYTES:
-        raise ValueError("no salt")
-    return Who(fields["room"], fields["epoch"], fields["speaker"]), salt
+    def _parse(self, line: bytes) -> tuple[Who, bytes]:
+        fields = json.loads(self._seal.unseal(line, str(self._path)))
+        salt = bytes.fromhex(fields["salt"])
+        if len(salt) != BYTES:
+            raise ValueError("no salt")
+        return Who(fields["room"], fields["epoch"], fields["speaker"]), salt

@@ -162,10 +162,12 @@ class Law:
     ) -> None:
         """Raises ConfigError when an exemption is named that does not hold."""
         signed = read(exemption, exemption_key, purpose, today) if exemption is not None else None
-        self.wished = LEVELS[level]
+        self.wished, self.purpose = LEVELS[level], purpose.strip()
+        self._role = role
+        self._stated = {"jurisdiction": jurisdiction, "context": context, "purpose": self.purpose}
         self.until = signed.expires if signed is not None else None
         """The last day on which the exemption holds, in UTC; None where there is none."""
-        case = Case((jurisdiction, *used_in), context, role, purpose.strip(), basis, signed)
+        case = Case((jurisdiction, *used_in), context, role, self.purpose, basis, signed)
         self._verdicts = {one: decide(replace(case, role=one)) for one in (*ROLES, *ALIASES)}
         self._verdicts[""] = self._verdicts[role]
         self._levels = {one: min(self.wished, verdict.highest) for one, verdict in self._verdicts.items()}
@@ -184,6 +186,16 @@ class Law:
     def verdict_for(self, role: str) -> Verdict:
         """What the law says of this role, whatever the configuration wishes."""
         return self._verdicts.get(role, self._verdicts["unknown"])
+
+    def in_call_only(self, role: str) -> bool:
+        """Whether how a voice sounded may be shown to those in the call alone, and is not to be kept or summed up."""
+        return "live_user_only" in self.verdict_for(role).conditions
+
+    def decision(self, role: str) -> dict[str, str]:
+        """What was decided for this role, and by which rule, in the words of the audit log."""
+        level, verdict = self.level_for(role), self.verdict_for(role)
+        rule = verdict.rules(Level(level + 1))[0] if level < self.wished else "level"
+        return {"level": level.word, "rule": rule, "role": role or self._role, **self._stated}
 
     def engines(self, roles: Iterable[str] = ROLES) -> frozenset[str]:
         """Which of `vad`, `prosody` and `emotion` may be made at all in a room where these roles may turn up."""

@@ -1,8 +1,9 @@
-"""Whom the worker may hear."""
+"""What everyone who holds sound asks, and the noes that outlive a room."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from typing import Protocol
+
+from worker.privacy.levels import Level
 
 LARGEST = 10_000
 """Withdrawals of rooms that are kept after they were left."""
@@ -11,7 +12,15 @@ LARGEST = 10_000
 class Policy(Protocol):
     """Asked before sound is decoded, and again while any of it is held."""
 
-    def may_hear(self, speaker: str) -> bool: ...
+    def may_hear(self, speaker: str) -> bool:
+        """Whether the level is above PRESENCE."""
+        ...
+
+    def level(self, speaker: str) -> Level: ...
+
+    def in_call_only(self, speaker: str) -> bool:
+        """Whether how this voice sounded is for those in the call, and for nothing that keeps it or sums it up."""
+        ...
 
 
 class Withdrawals:
@@ -38,51 +47,17 @@ class Withdrawals:
         return [speaker for where, speaker in self._all if where == place]
 
 
-class Consent:
-    """Nobody is heard who has not agreed; who withdraws is heard no more from that moment on."""
-
-    def __init__(
-        self,
-        withdrawn: Iterable[str] = (),
-        note: Callable[[str, bool], None] | None = None,
-        lapsed: Callable[[str], None] | None = None,
-    ) -> None:
-        """`withdrawn` said no when the room was open before; `note` is told of every answer, `lapsed` of every yes
-        that ceased to be somebody's."""
-        self._answers: dict[str, bool] = dict.fromkeys(withdrawn, False)
-        self._present: dict[str, str] = {}
-        self._note, self._lapsed = note, lapsed
-
-    def present(self, speaker: str, person: str) -> None:
-        """Somebody is in the room under this name; if it is not who was there before, a yes was not theirs to give.
-
-        A no stays: whoever takes a name on may say yes for themselves.
-        """
-        if self._present.get(speaker, person) != person and self._answers.get(speaker):
-            del self._answers[speaker]
-            if self._lapsed is not None:
-                self._lapsed(speaker)
-        self._present[speaker] = person
-
-    def is_present(self, speaker: str, person: str) -> bool:
-        """Whether it was this person who was last here under this name."""
-        return self._present.get(speaker) == person
-
-    def record(self, speaker: str, agreed: bool) -> None:
-        self._answers[speaker] = agreed
-        if self._note is not None:
-            self._note(speaker, agreed)
-
-    def decided(self, speaker: str) -> bool:
-        """Whether this speaker has answered, yes or no."""
-        return speaker in self._answers
-
-    def may_hear(self, speaker: str) -> bool:
-        return self._answers.get(speaker, False)
-
-
 class Recorded:
-    """For recordings: whoever has the file answers for it."""
+    """For recordings: whoever has the file answers for it, and the law holds all the same."""
+
+    def __init__(self, level: Level, in_call_only: bool = False) -> None:
+        self._level, self._in_call_only = level, in_call_only
 
     def may_hear(self, speaker: str) -> bool:
-        return True
+        return self._level > Level.PRESENCE
+
+    def level(self, speaker: str) -> Level:
+        return self._level
+
+    def in_call_only(self, speaker: str) -> bool:
+        return self._in_call_only

@@ -31,8 +31,9 @@ from worker.events import (
     SpeechMeasured,
     SpeechStarted,
 )
+from worker.privacy.keeping import Keeping
 from worker.registry import build, construct
-from worker.report.sources import from_file
+from worker.report.sources import Unseal, as_it_is, from_file
 from worker.supervisor import replay
 
 TICK_S = 0.1
@@ -108,13 +109,14 @@ class Stage:
 
 def rehearse(settings: Settings, files: Sequence[Path], progress: Callable[[float, float], None]) -> Outcome:
     """Play a file of events, or recordings, to the rules of the section `coaching`. Raises ConfigError."""
+    keeping: Keeping = construct(Keeping, settings.keeping, "keeping")
     if all(path.suffix == ".jsonl" for path in files) and len(files) == 1:
-        return Stage(settings).play(events_of(files[0]))
+        return Stage(settings).play(events_of(files[0], keeping.seal.unseal))
     stage = Stage(settings)
     with TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         asyncio.run(replay(_only_heard(settings, files, events), progress))
-        return stage.play(events_of(events))
+        return stage.play(events_of(events, keeping.seal.unseal))
 
 
 def _only_heard(settings: Settings, files: Sequence[Path], events: Path) -> Settings:
@@ -130,14 +132,14 @@ def _only_heard(settings: Settings, files: Sequence[Path], events: Path) -> Sett
     return settings.model_copy(update=changes)
 
 
-def events_of(path: Path) -> Iterator[tuple[float, Event | None]]:
+def events_of(path: Path, unseal: Unseal = as_it_is) -> Iterator[tuple[float, Event | None]]:
     """What was heard in the newest meeting of a file, each with the newest moment that stands before it.
 
     Raises ConfigError when the file cannot be read or holds something else.
     """
-    newest = max((message["epoch"] for message in from_file(path)), default=None)
+    newest = max((message["epoch"] for message in from_file(path, unseal)), default=None)
     now = 0.0
-    for message in from_file(path):
+    for message in from_file(path, unseal):
         if message["epoch"] != newest or "at" not in message["data"]:
             continue
         now = max(now, float(message["data"]["at"]))

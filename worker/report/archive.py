@@ -10,9 +10,10 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 
 from worker.errors import ConfigError
+from worker.report.group import SMALLEST
 from worker.report.meeting import Meeting
 from worker.report.page import as_json
-from worker.report.sources import Reading, rooms_in_redis
+from worker.report.sources import Reading, Standing, rooms_in_redis
 
 NICENESS = 10
 """Of the reading process: rooms come first."""
@@ -22,17 +23,16 @@ class Archive:
     """Reads in a process of its own, since hours of events keep a processor busy for seconds that rooms can't miss.
 
     It keeps the newest meeting of up to `remembered` rooms, the last asked for; what was said to one person alone
-    only with `prompts`. `url` is redis://…, `env:NAME` or `file:PATH`.
+    only with `prompts`, and of fewer than `smallest` people nothing. `url` is redis://…, `env:NAME` or `file:PATH`.
     """
 
-    def __init__(self, url: str, remembered: int, prompts: bool) -> None:
-        self._url, self._remembered, self._prompts = url, remembered, prompts
+    def __init__(self, url: str, remembered: int, prompts: bool, smallest: int) -> None:
+        self._url, self._options = url, (url, remembered, prompts, smallest)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         """Together with the worker: to start a process holds everything up for a moment, and later there are rooms."""
-        options = (self._url, self._remembered, self._prompts)
-        pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_open, initargs=options)
+        pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_open, initargs=self._options)
         pool.submit(_ready)
         return pool
 
@@ -55,13 +55,13 @@ class Archive:
 class Shelves:
     """What the reading process keeps."""
 
-    def __init__(self, url: str, remembered: int, prompts: bool) -> None:
-        self._url, self._remembered, self._prompts = url, remembered, prompts
+    def __init__(self, url: str, remembered: int, prompts: bool, smallest: int) -> None:
+        self._url, self._remembered, self._prompts, self._smallest = url, remembered, prompts, smallest
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
 
     def record(self, room: str) -> str | None:
         """Raises ConfigError when Redis does not answer."""
-        shelf = self._shelves.pop(room, None) or Shelf(self._url, room, self._prompts)
+        shelf = self._shelves.pop(room, None) or Shelf(self._url, room, self._prompts, self._smallest)
         text = shelf.record()
         if text is not None:
             self._shelves[room] = shelf
@@ -71,13 +71,21 @@ class Shelves:
 
 
 class Shelf:
-    """One room's newest meeting, and how far its Streams were read."""
+    """One room's newest meeting, and how far its Streams were read. What Redis no longer holds is forgotten too."""
 
-    def __init__(self, url: str, room: str, prompts: bool = False) -> None:
-        self._reading, self._room = Reading(url, room, prompts), room
+    def __init__(self, url: str, room: str, prompts: bool = False, smallest: int = SMALLEST) -> None:
+        self._url, self._room, self._prompts, self._smallest = url, room, prompts, smallest
+        self._standing = Standing()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reading = Reading(self._url, self._room, self._prompts)
         self._meeting: Meeting | None = None
 
     def record(self) -> str | None:
+        before, self._standing = self._standing, self._reading.standing()
+        if not self._standing.goes_on_from(before):
+            self._begin()
         for message in self._reading.new():
             if self._meeting is None or message["epoch"] > self._meeting.epoch:
                 self._meeting = Meeting(self._room, message["epoch"])
@@ -86,18 +94,18 @@ class Shelf:
         if self._meeting is None:
             return None
         self._meeting.name(self._reading.people())
-        return as_json(self._meeting.as_dict())
+        return as_json(self._meeting.shown(self._smallest))
 
 
 _kept: list[Shelves] = []
 """One, in the reading process."""
 
 
-def _open(url: str, remembered: int, prompts: bool) -> None:
+def _open(url: str, remembered: int, prompts: bool, smallest: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's, which ends this process
     os.nice(NICENESS)
     Thread(target=_end_with_the_worker, daemon=True).start()
-    _kept.append(Shelves(url, remembered, prompts))
+    _kept.append(Shelves(url, remembered, prompts, smallest))
 
 
 def _end_with_the_worker() -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.events import PREFIX
+from worker.report.group import Group, in_order, withheld
 
 MOST = 50_000
 """Entries of one list; 20 people fill about half of one in eight hours. The oldest make room, and are counted."""
@@ -24,6 +25,7 @@ class Meeting:
         self.epoch = epoch
         self.seq = 0
         """Number of the last event in it."""
+        self._group = Group()
         self._record: dict[str, Any] = {
             "room": room,
             "epoch": epoch,
@@ -61,16 +63,30 @@ class Meeting:
             began = datetime.fromisoformat(message["time"]) - timedelta(seconds=data["at"])
             record["started"] = began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record["at"] = max(record["at"], data["at"])
+        self._group.fold(kind, data)
         if (take := FOLDS.get(kind)) is not None:
             take(self._record, data)
+
+    def is_of(self, smallest: int) -> bool:
+        """Whether it is a meeting of at least so many people, see `Group.size`; 1 sets no bound."""
+        return smallest <= 1 or self._group.size() >= smallest
+
+    def shown(self, smallest: int) -> dict[str, Any]:
+        """What may be told of it where a group has at least `smallest` people: `copy`, or its name and time alone."""
+        return in_order(self.copy()) if self.is_of(smallest) else withheld(self._record, smallest)
 
     def name(self, people: Mapping[str, Data]) -> None:
         """Add who is not known, since the event that named them is no longer held."""
         for speaker, one in people.items():
             if speaker not in self._record["people"]:
                 self._record["people"][speaker] = {
-                    key: one.get(key, "") for key in ("name", "role", "analysed", "present")
+                    key: one.get(key, "") for key in ("name", "role", "analysed", "level", "present")
                 }
+
+    def erase(self, speaker: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Go on with what `change` makes of the record, and count this person as gone."""
+        self._record = change(self._record)
+        self._group.fold("speaker.left.v1", {"speaker": speaker})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; not a copy."""
@@ -100,7 +116,7 @@ def _thin(record: dict[str, Any], points: list[Any], point: list[Any], every_s: 
 
 
 def _joined(record: dict[str, Any], data: Data) -> None:
-    person = {key: data.get(key, "") for key in ("name", "role", "analysed")}
+    person = {key: data.get(key, "") for key in ("name", "role", "analysed", "level")}
     record["people"][data["speaker"]] = {**person, "present": True}
 
 
@@ -112,7 +128,7 @@ def _left(record: dict[str, Any], data: Data) -> None:
 
 def _analysed(record: dict[str, Any], data: Data) -> None:
     if data["speaker"] in record["people"]:
-        record["people"][data["speaker"]]["analysed"] = data["analysed"]
+        record["people"][data["speaker"]] |= {"analysed": data["analysed"], "level": data.get("level", "")}
 
 
 def _speech_started(record: dict[str, Any], data: Data) -> None:

@@ -13,10 +13,13 @@ from typing import Any
 from worker.errors import ConfigError
 from worker.figures import PersonFigures
 from worker.packaged import packaged
+from worker.report.readers import HOW_SPOKEN, Readers
 
 STYLES = ("theme.css", "overview.css", "report.css")
-SCRIPTS = ("drawings.js", "overview.js", "report.js")
+SCRIPTS = ("drawings.js", "overview.js", "voices.js", "report.js")
 """In the order in which they stand in the page; each imports from those before it alone."""
+FOR_FILES = ("drawings.js", "overview.js", "report.js")
+"""Of a report for a personnel file, which does not even hold the words."""
 
 PIECE = 500
 """Entries of a list that are written down at once."""
@@ -63,11 +66,12 @@ def as_csv(record: Record) -> str:
     A name that a spreadsheet would take for a formula is written with an apostrophe before it.
     """
     text = StringIO()
-    columns = [field.name for field in fields(PersonFigures)]
+    left_out = HOW_SPOKEN if record.get("for") == Readers.PERSONNEL else ()
+    columns = [field.name for field in fields(PersonFigures) if field.name not in left_out]
     table = csv.writer(text)
     table.writerow(["speaker", "name", "role", *columns])
-    measured: Mapping[str, Mapping[str, Any]] = (record["figures"] or {}).get("speakers", {})
-    for speaker, person in record["people"].items():
+    measured: Mapping[str, Mapping[str, Any]] = (record.get("figures") or {}).get("speakers", {})
+    for speaker, person in record.get("people", {}).items():
         figures = measured.get(speaker, {})
         known = ["" if (value := figures.get(column)) is None else value for column in columns]
         table.writerow([speaker, _harmless(person["name"]), _harmless(person["role"]), *known])
@@ -78,7 +82,8 @@ def as_html(record: Record) -> str:
     """One page with its styles, its script and the record inside: it asks nobody for anything."""
     folder = packaged("pages")
     style = "\n".join((folder / name).read_text(encoding="utf-8") for name in STYLES)
-    script = _IMPORT.sub("", "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS))
+    scripts = FOR_FILES if record.get("for") == Readers.PERSONNEL else SCRIPTS
+    script = _IMPORT.sub("", "\n".join((folder / name).read_text(encoding="utf-8") for name in scripts))
     title = escape(f"Report: {record['room']}")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

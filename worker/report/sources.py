@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -18,12 +18,21 @@ EVENTS = ".jsonl"
 CHUNK = 1000
 WAIT_S = 5.0
 OF_SPEAKER = "speaker:"
+ERASED = "erased"
+"""The key of a room that says when somebody was erased from it."""
 REPLACED = re.compile(rf'"type":"{re.escape(PREFIX)}(conversation|talk_time)\.v1"')
 """Events each of which holds all that the one before said. No text can look like it: JSON escapes quotes."""
 HEAD = 1000
 """Characters of an envelope within which its type stands; where a room's long name moves it out, all are read."""
 
 Message = Mapping[str, Any]
+Unseal = Callable[[bytes, str], bytes]
+"""Opens a line that may be sealed, and is told where it stands. Raises ConfigError without its key."""
+
+
+def as_it_is(line: bytes, where: str) -> bytes:
+    """For files that were never sealed."""
+    return line
 
 
 def meetings(messages: Iterable[Message]) -> list[Meeting]:
@@ -37,41 +46,50 @@ def meetings(messages: Iterable[Message]) -> list[Meeting]:
     return sorted(found.values(), key=lambda one: one.epoch)
 
 
-def newest(found: list[Meeting]) -> dict[str, Any]:
-    """The record of the last one. Raises ConfigError when there is none."""
+def newest(found: list[Meeting]) -> Meeting:
+    """The last one. Raises ConfigError when there is none."""
     if not found:
         raise ConfigError("there are no events in it: name a file of the sink jsonl, or a recording.")
-    return found[-1].as_dict()
+    return found[-1]
 
 
-def read(what: list[str], redis: str) -> dict[str, Any]:
-    """The record of the newest meeting in a file of events, or in a room's Stream. Raises ConfigError without one."""
+def read(what: list[str], redis: str, unseal: Unseal = as_it_is) -> Meeting:
+    """The newest meeting in a file of events, or in a room's Stream. Raises ConfigError without one."""
     path = Path(what[0])
     if path.suffix == EVENTS and len(what) == 1:
-        return newest(meetings(from_file(path)))
+        return newest(meetings(from_file(path, unseal)))
     if len(what) > 1 or path.suffix:
         missing = next((one for one in what if not Path(one).is_file()), what[0])
         raise ConfigError(f"{missing} does not exist: name one file of events, recordings, or one room.")
     return newest(meetings(from_redis(redis, what[0])))
 
 
-def from_file(path: Path) -> Iterator[Message]:
+def from_file(path: Path, unseal: Unseal = as_it_is) -> Iterator[Message]:
     """The events of a file that the sink `jsonl` wrote; a last line that is cut off is passed over.
 
-    Raises ConfigError when the file cannot be read, or a line in it is no event.
+    Raises ConfigError when the file cannot be read, or a line in it is no event or sealed with another key.
     """
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                message = _parsed(line)
+                message = _message(line, f"{path}, line {number}", unseal)
                 if message is not None:
                     yield message
-                elif line.endswith("\n") and line.strip():
-                    raise ConfigError(
-                        f"{path}, line {number} is no event of the worker: name a file of the sink jsonl."
-                    )
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a file of events.") from None
+
+
+def _message(line: bytes, where: str, unseal: Unseal) -> Message | None:
+    whole = line.endswith(b"\n")
+    try:
+        message = _parsed(unseal(line.rstrip(b"\r\n"), where).decode(errors="replace"))
+    except ConfigError:
+        if whole:
+            raise
+        return None
+    if message is None and whole and line.strip():
+        raise ConfigError(f"{where} is no event of the worker: name a file of the sink jsonl.")
+    return message
 
 
 def from_redis(url: str, room: str) -> Iterator[Message]:
@@ -84,9 +102,21 @@ def from_redis(url: str, room: str) -> Iterator[Message]:
         nothing = False
         yield message
     if nothing:
-        raise ConfigError(
-            "Redis holds no events of that room: check the name; the sink redis keeps them for its ttl_s."
-        )
+        raise ConfigError("Redis holds no events of that room: check the name; they are kept for keeping.events_days.")
+
+
+class Standing(NamedTuple):
+    """What there is of a room in Redis."""
+
+    events: bool = False
+    prompts: bool = False
+    erased: str | None = None
+    """Another one after each time that somebody was erased from it."""
+
+    def goes_on_from(self, before: "Standing") -> bool:
+        """Whether what was read before may still be known."""
+        ended = (before.events and not self.events) or (before.prompts and not self.prompts)
+        return not ended and self.erased == before.erased
 
 
 class Reading:
@@ -110,6 +140,16 @@ class Reading:
                 yield message
             if self._prompts:
                 yield from self._entries(redis, "prompts")
+
+    def standing(self) -> Standing:
+        """Raises ConfigError when Redis does not answer."""
+        with _client(self._url) as redis:
+            try:
+                events, prompts = (bool(redis.exists(f"{self._key}:{part}")) for part in ("events", "prompts"))
+                erased: Any = redis.get(f"{self._key}:{ERASED}")
+            except RedisError as error:
+                raise _trouble(error) from None
+        return Standing(events, prompts, erased)
 
     def people(self) -> dict[str, Message]:
         """Who was in the room at last, by speaker. Raises ConfigError when Redis does not answer."""

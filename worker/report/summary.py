@@ -19,7 +19,12 @@ COLUMNS = {
 
 
 def summarise(record: Record) -> None:
-    """The conversation's main numbers, in the terminal."""
+    """The conversation's main numbers, in the terminal; people stand in the order in which they came."""
+    if "withheld" in record:
+        print(
+            f"Fewer than {record['withheld']['smallest']} people were analysed in this meeting: no figures are given."
+        )
+        return
     table = Table()
     table.add_column("speaker")
     for column in COLUMNS:

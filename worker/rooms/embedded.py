@@ -17,14 +17,18 @@ from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
+from worker.privacy.consent import Terms
+from worker.privacy.levels import Level
 from worker.prompts import read_answer
 from worker.ring import Ring
 from worker.rooms import Answered, ListenerJoined, RoomItem, Tick, guests
 from worker.rooms.exchange import Exchange
+from worker.rooms.hello import Choice, read_choice, read_hello
 from worker.rooms.host import Consent, Server
 from worker.rooms.participant import Participant
+from worker.rooms.people import PEOPLE, People
 from worker.rooms.tasks import Tasks
-from worker.rooms.webrtc.listener import SILENT_S, Hearing
+from worker.rooms.webrtc.listener import Hearing
 from worker.rooms.webrtc.names import Path, differing
 from worker.rooms.webrtc.peer import LARGEST_SDP, Peer
 from worker.rooms.webrtc.stock import StockEar
@@ -35,8 +39,6 @@ WAITING = 20_000
 """Items that may wait for the session; it takes them at once, so this is reached only by a stuck process."""
 LARGEST_MESSAGE = 2 * LARGEST_SDP
 """Bytes of one signalling message: an offer, quoted as JSON."""
-PEOPLE = 1000
-"""Different people a room remembers, so that who comes back keeps their talk time."""
 TICK_S = 0.04
 """Seconds between two looks at the clock; also how soon a gap at the end of speech is noticed."""
 BEHIND_S = 0.15
@@ -76,8 +78,7 @@ class EmbeddedRoom:
         self._guests = guests
         self._policy, self._stock, self._gate = policy, receive == "stock", gate
         self._items: Ring[RoomItem] = Ring(WAITING)
-        self._people: dict[str, tuple[str, int]] = {}
-        """By the browser's secret key: the pseudonym, and how often this person came."""
+        self._people = People()
         self._roles: dict[str, str] = {}
         """What somebody is in this call, by speaker; of nobody else is it known."""
         self._run = Tasks(self._fail)
@@ -131,15 +132,13 @@ class EmbeddedRoom:
 
     def _watch(self, one: Participant, now: float) -> None:
         """Close a gap at the end of speech; part with a connection that no longer hears, or that harms."""
-        if self._policy.may_hear(one.speaker) != one.analysed:
-            self._analyse(one, not one.analysed)  # somebody else said so: the control API
+        if self._policy.level(one.speaker) is not one.level:
+            self._heed(one)  # somebody else said so: the control API
         if one.heard:
             self._give(one.ear.tick(now))
             one.complaint.look(one.speaker, one.ear.counts, now)
-        if one.heard and (one.ear.deaf(now) or (one.peer is not None and one.peer.deaf)):
-            self._lose(one, RoomError("Your sound arrives and can't be used: joining again.", "deaf"))
-        elif one.peer is not None and one.peer.silent_s() > SILENT_S:
-            self._lose(one, RoomError(f"Nothing has come from you for {SILENT_S:.0f} s: joining again.", "media_lost"))
+        if (trouble := one.trouble(now)) is not None:
+            self._lose(one, trouble)
         elif one.peer is not None and one.peer.flooded:
             self._dismiss(one, "A message on the data channel is too large: nothing is expected on it.")
 
@@ -184,26 +183,22 @@ class EmbeddedRoom:
         return socket
 
     def _admit(self, hello: dict[str, Any]) -> Participant:
-        name, person = hello.get("name"), hello.get("person")
-        if hello.get("type") != "join" or not isinstance(name, str) or not isinstance(person, str):
-            raise RoomError("The first message must be a join with a name and a person key.")
-        name = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:60].strip()
-        if not name or not 8 <= len(person) <= 100:
-            raise RoomError("A name of 1 to 60 letters and a person key of 8 to 100 are needed to join.")
+        said = read_hello(hello)
         if self._closing:
             raise RoomError("The room is closing.")
-        speaker, generation = self._people.get(person) or (f"p{len(self._people) + 1}", 0)
-        if (twin := self._here.get(speaker)) is not None:
+        if (twin := self._here.get(self._people.speaker(said.person) or "")) is not None:
             self._leave(twin, "replaced")
             twin.dismiss("You opened this room in another tab, so this one was closed.", 4409)
-        if person not in self._people and len(self._people) >= PEOPLE:
+        if self._people.full(said.person):
             raise RoomError(f"The room has met {PEOPLE} people: new ones can join after a restart.")
         if len(self._here) >= self._largest:
             raise RoomError(f"The room is full: it holds {self._largest} people.")
-        self._people[person] = (speaker, generation + 1)
-        analysed, muted = hello.get("analysed") is True, hello.get("muted") is True
-        one = Participant(speaker, name, generation + 1, analysed, muted, self._new_ear(speaker))
-        self._policy.record(speaker, analysed)
+        speaker, generation = self._people.meet(said.person)
+        self._policy.present(speaker, speaker)
+        if said.choice is None or not self._record(speaker, said.choice):
+            self._policy.lapse(speaker, "restated")  # who comes back answers anew
+        level = self._policy.level(speaker)
+        one = Participant(speaker, said.name, generation, level, said.muted, self._new_ear(speaker))
         one.peer = Peer(
             lambda kind, header, packet, now: self._carry(one, kind, header, packet, now),
             lambda kind, report: self._exchange.report(one, kind, report),
@@ -214,17 +209,15 @@ class EmbeddedRoom:
         self._here[speaker] = one
         log.info("participant at the door", speaker=speaker, generation=one.generation)
         one.say({"type": "welcome", "you": speaker, "room": self.name, "wanted": max(1, len(self._here) - 1)})
+        one.confirm(self._policy.standing(speaker))
         return one
 
     def _too_late(self, one: Participant) -> None:
         if not one.present:
             ice = one.peer.pc.iceConnectionState if one.peer is not None else "none"
             log.warning("no media connection", speaker=one.speaker, ice=ice, within_s=self._connect_within_s)
-            one.dismiss(
-                f"No media connection came about within {self._connect_within_s:.0f} s: "
-                "check that UDP between you and this machine is not blocked.",
-                4504,
-            )
+            within = f"No media connection came about within {self._connect_within_s:.0f} s"
+            one.dismiss(f"{within}: check that UDP between you and this machine is not blocked.", 4504)
 
     async def _obey(self, one: Participant, message: dict[str, Any]) -> None:
         if not one.knock():
@@ -236,14 +229,17 @@ class EmbeddedRoom:
                     self._agreed(one, one.peer, answer)
             case {"type": "mute", "muted": bool(muted)}:
                 self._mute(one, muted)
-            case {"type": "analyse", "analysed": bool(analysed)}:
-                self._analyse(one, analysed)
+            case {"type": "consent"}:
+                self._consent(one, message)
+            case {"type": "pass"}:
+                epoch = round(self.started.timestamp() * 1000)
+                one.say({"type": "pass", "token": self._server.pass_for(self.name, epoch, one.speaker)})
             case {"type": "coaching"}:
                 self._answer(one, message)
             case {"type": "leave"}:
                 one.leave()
             case _:
-                raise RoomError("That message is not understood: send offer, mute, analyse, coaching or leave.")
+                raise RoomError("That message is not understood: send offer, mute, consent, pass, coaching or leave.")
 
     def _agreed(self, one: Participant, peer: Peer, answer: str) -> None:
         """Lines are known: the worker's and the browser's agree on what is sent on which."""
@@ -275,22 +271,39 @@ class EmbeddedRoom:
             return
         one.present = True
         role = self._roles.get(one.speaker, "")
-        self._items.put(SpeakerJoined(self._now(), one.speaker, one.name, one.generation, one.analysed, role))
+        heard = one.level > Level.PRESENCE
+        self._items.put(SpeakerJoined(self._now(), one.speaker, one.name, one.generation, heard, role))
         if one.muted:
             self._items.put(SpeakerMuted(self._now(), one.speaker))
-        log.info("participant joined", speaker=one.speaker, generation=one.generation, analysed=one.analysed)
+        log.info("participant joined", speaker=one.speaker, generation=one.generation, level=one.level.word)
         self._exchange.announce()
 
-    def _analyse(self, one: Participant, analysed: bool) -> None:
-        """From now on this person is heard, or heard no more: what is held of them is dropped at once."""
-        if analysed == one.analysed or not self._exchange.holds(one):
-            return  # a connection that was replaced no longer speaks for the person
-        one.analysed = analysed
-        self._policy.record(one.speaker, analysed)
-        if not analysed:
+    def _consent(self, one: Participant, message: dict[str, Any]) -> None:
+        """Somebody's own answer, which holds from now on."""
+        choice = read_choice(message)
+        if self._exchange.holds(one):  # a connection that was replaced no longer speaks for the person
+            self._record(one.speaker, choice)
+            self._heed(one)
+
+    def _record(self, speaker: str, choice: Choice) -> bool:
+        terms = Terms(self._policy.terms.purpose, choice.text)
+        return self._policy.record(speaker, choice.level, "page", terms)
+
+    def _heed(self, one: Participant) -> None:
+        """From now on this much is made of a voice; where that is nothing, what is held of it is dropped at once."""
+        one.level = self._policy.level(one.speaker)
+        if one.level is Level.PRESENCE:
             one.ear.forget()
-        log.info("participant decided", speaker=one.speaker, analysed=analysed)
+        log.info("participant decided", speaker=one.speaker, level=one.level.word)
+        one.confirm(self._policy.standing(one.speaker))
         self._exchange.announce()
+
+    def forget(self, speaker: str) -> None:
+        """Know nobody by this name any more: whoever was it is asked to join again, and is somebody new then."""
+        self._people.forget(speaker)
+        if (one := self._here.get(speaker)) is not None:
+            self._leave(one, "left")
+            one.dismiss("What was known of you is erased: you come back as somebody new.", 4504)
 
     def _mute(self, one: Participant, muted: bool) -> None:
         if muted == one.muted or not self._exchange.holds(one):
@@ -337,11 +350,11 @@ class EmbeddedRoom:
             self._items.put(ListenerJoined(one.speaker))
 
     def _heard(self, one: Participant, message: Any) -> None:
-        """An answer to a prompt; whatever else comes is only counted."""
+        """A choice, or an answer to a prompt; whatever else comes is only counted."""
         self._knocked(one)
         with suppress(ValueError, RecursionError, RoomError):
             if isinstance(message, str) and isinstance(said := json.loads(message), dict):
-                self._answer(one, said)
+                (self._consent if said.get("type") == "consent" else self._answer)(one, said)
 
     def _knocked(self, one: Participant) -> None:
         if not one.knock():
@@ -385,9 +398,10 @@ class EmbeddedRoom:
         seated = []
         for number, guest in enumerate(talking, 1):
             speaker = f"g{number}"
-            one = Participant(speaker, guest.name, 1, True, False, self._new_ear(speaker))
+            self._policy.present(speaker, speaker, guest.role)
+            self._policy.record(speaker, guest.agrees, "guest")
+            one = Participant(speaker, guest.name, 1, self._policy.level(speaker), False, self._new_ear(speaker))
             seated.append(one)
-            self._policy.record(speaker, True)
             self._here[speaker], self._roles[speaker] = one, guest.role
             self._enter(one)
         await guests.converse(talking, lambda place, h, p, now: self._carry(seated[place], "audio", h, p, now))

@@ -13,6 +13,7 @@ import av
 import yaml
 
 from worker.audio.rtp import RtpHeader
+from worker.privacy.levels import LEVELS, Level
 
 STEP = 960
 """RTP ticks of a 20 ms packet at 48 kHz."""
@@ -32,6 +33,8 @@ class Guest:
     name: str
     role: str
     """What the guest is in the call, such as `seller`; empty for who is not in the script."""
+    agrees: Level
+    """How much this guest agrees to have made of their voice."""
     packets: list[bytes]
     """A round of the conversation as Opus packets of 20 ms, silence included."""
 
@@ -63,9 +66,9 @@ def guest(number: int) -> Guest:
     """The `number`th part, from 0; beyond those of the script everyone listens."""
     parts = list(script()["guests"].items())
     if number >= len(parts):
-        return Guest(f"Guest {number + 1} (synthetic)", "", _round(""))
+        return Guest(f"Guest {number + 1} (synthetic)", "", Level.METRICS, _round(""))
     who, part = parts[number]
-    return Guest(part["name"], part["role"], _round(who))
+    return Guest(part["name"], part["role"], LEVELS[part["agrees"]], _round(who))
 
 
 def _round(who: str) -> list[bytes]:

@@ -13,10 +13,12 @@ from aiortc import InvalidStateError
 
 from worker.audio.rtp import RtpHeader
 from worker.errors import RoomError
+from worker.privacy.consent import Standing
+from worker.privacy.levels import Level
 from worker.ring import Ring
 from worker.rooms.complaints import Complaint
 from worker.rooms.forward import KEYFRAME_PAUSE_S, Leg, Throttle
-from worker.rooms.webrtc.listener import Hearing
+from worker.rooms.webrtc.listener import SILENT_S, Hearing
 from worker.rooms.webrtc.peer import Line, Peer
 
 log = structlog.get_logger()
@@ -42,7 +44,8 @@ class Participant:
     speaker: str
     name: str
     generation: int
-    analysed: bool
+    level: Level
+    """How much is made of this voice, as it was last looked at."""
     muted: bool
     ear: Hearing
     peer: Peer | None = None
@@ -72,7 +75,8 @@ class Participant:
             "speaker": self.speaker,
             "name": self.name,
             "generation": self.generation,
-            "analysed": self.analysed,
+            "analysed": self.level > Level.PRESENCE,
+            "level": self.level.word,
             "muted": self.muted,
         }
 
@@ -99,6 +103,19 @@ class Participant:
         """Send on the signalling socket, in order, without waiting."""
         if self._outbox.put(message) is not None:
             self.dismiss("Your browser does not take messages: join again.", 4504)
+
+    def confirm(self, standing: Standing) -> None:
+        """Tell this person what they agreed to, as it is known here, and what holds."""
+        said = {"type": "consent", "state": standing.state.value, "agreed": standing.agreed.word}
+        self.say({**said, "level": self.level.word})
+
+    def trouble(self, now: float) -> RoomError | None:
+        """Why this connection is of no use any more."""
+        if self.heard and (self.ear.deaf(now) or (self.peer is not None and self.peer.deaf)):
+            return RoomError("Your sound arrives and can't be used: joining again.", "deaf")
+        if self.peer is not None and self.peer.silent_s() > SILENT_S:
+            return RoomError(f"Nothing has come from you for {SILENT_S:.0f} s: joining again.", "media_lost")
+        return None
 
     def tell(self, message: str, greeting: bool) -> bool:
         """Send on the data channel, to nobody before their greeting; False when it is too full to take this.

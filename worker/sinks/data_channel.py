@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from worker.envelope import Envelope
 from worker.errors import RoomError, SinkError
 from worker.events import ConversationMeasured, Gap, TalkTime
-from worker.prompts import LETTERS, MANAGERS
+from worker.prompts import IN_CALL, LETTERS, MANAGERS
+from worker.sinks.delivery import Change
 from worker.sinks.snapshot import Snapshot
 
 LARGEST = 60_000
@@ -36,7 +37,7 @@ class DataChannelSink:
     """
 
     deadline_s = 2.0
-    private = True
+    private = in_call = True
 
     def __init__(self, room: Speaks, snapshot: Snapshot) -> None:
         self._room = room
@@ -65,6 +66,9 @@ class DataChannelSink:
         if isinstance(event, TalkTime) and getattr(self._room, "crowded", False):
             raise SinkError("the room is crowded: a tick of talk time was left out so that facts pass", "crowded")
         try:
+            if envelope.audience == IN_CALL:
+                await self._room.send(envelope.as_json())
+                return
             if envelope.audience:
                 await self._post(envelope)
                 return
@@ -94,6 +98,14 @@ class DataChannelSink:
 
     async def _tell(self, letter: Envelope) -> None:
         await self._room.send(letter.as_json(), to=letter.audience, greeting=False)
+
+    def held(self) -> list[Envelope]:
+        return list(self._letters)
+
+    def rewrite(self, change: Change) -> None:
+        kept = [left for letter in self._letters if (left := change(letter)) is not None]
+        self._letters.clear()
+        self._letters.extend(kept)
 
     async def close(self) -> None:
         """The room closes its channels itself."""

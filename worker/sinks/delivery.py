@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeAlias
 
 import structlog
 
 from worker.envelope import Envelope
 from worker.errors import SinkError
+from worker.prompts import IN_CALL
 from worker.ring import Ring
 from worker.sinks import Sink
 
@@ -17,6 +19,9 @@ DEADLINE_S = 5.0
 """Seconds a sink may take for one event, unless its `deadline_s` says otherwise; None is a sink that ends by itself."""
 CLOSE_S = 1.0
 """Seconds a sink may take to close, after its events."""
+
+Change: TypeAlias = Callable[[Envelope], Envelope | None]
+"""Answers what stays of an event, itself where all of it does, None where nothing does."""
 
 log = structlog.get_logger()
 
@@ -31,8 +36,8 @@ class Outlet:
 
     def __init__(self, sink: Sink, size: int | None = None) -> None:
         self.name = type(sink).__name__
-        self.private = getattr(sink, "private", False) is True
-        """Whether it may be given what is for one audience alone."""
+        self._audiences = {"": True, IN_CALL: getattr(sink, "in_call", False) is True}
+        self._private = getattr(sink, "private", False) is True
         self.delivered = 0
         self.failures: Counter[str] = Counter()
         """SinkErrors so far, by code."""
@@ -41,12 +46,19 @@ class Outlet:
         self._ring: Ring[Envelope] = Ring(size if size is not None else int(getattr(sink, "waiting", WAITING)))
         self._keep: Callable[[Envelope, str], None] | None = getattr(sink, "keep", None)
         self._put = 0
-        self._in_hand: Envelope | None = None
+        self.under_way: Envelope | None = None
+        """What its sink is being given."""
         self._last: dict[str, int] = {}
         """Number of the last event that was taken, by audience."""
         self._idle = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Another one for each event; set when that has been taken or lost."""
         self._task = asyncio.create_task(self._run(), name=f"outlet {self.name}")
         self._task.add_done_callback(self._ended)
+
+    def takes(self, audience: str) -> bool:
+        """Whether its sink may be given what is for this audience; empty is everyone."""
+        return self._audiences.get(audience, self._private)
 
     def put(self, envelope: Envelope) -> None:
         """Hand over an event; never blocks."""
@@ -60,7 +72,23 @@ class Outlet:
     @property
     def waiting(self) -> int:
         """Events in the queue or under way."""
-        return len(self._ring) + (self._in_hand is not None)
+        return len(self._ring) + (self.under_way is not None)
+
+    def held(self) -> list[Envelope]:
+        """What waits or is under way, and what its sink holds after it took it."""
+        under_way = [self.under_way] if self.under_way is not None else []
+        return [*under_way, *self._ring.waiting(), *getattr(self._sink, "held", list)()]
+
+    def rewrite(self, change: Change) -> None:
+        """Put in the place of each of these what `change` makes of it, None for nothing; a hole is told as a Gap. What
+        is under way is past changing: see `passed`."""
+        self._ring.rewrite(change)
+        getattr(self._sink, "rewrite", lambda change: None)(change)
+
+    async def passed(self) -> None:
+        """Wait until what is under way has been taken or lost; the caller sets the deadline."""
+        if self.under_way is not None and not self._task.done():
+            await self._moved.wait()
 
     async def caught_up(self) -> None:
         """Wait until nothing waits; the caller sets the deadline."""
@@ -74,9 +102,11 @@ class Outlet:
 
     async def _run(self) -> None:
         async for envelope in self._ring:
-            self._in_hand = envelope
+            self.under_way = envelope
             await self._deliver(envelope)
-            self._in_hand = None
+            self.under_way = None
+            self._moved.set()
+            self._moved = asyncio.Event()
             if not len(self._ring):
                 self._idle.set()
 
@@ -130,7 +160,7 @@ class Outlet:
         undelivered = self.waiting
         self._task.cancel()
         await asyncio.wait({self._task}, timeout=CLOSE_S)
-        left = [] if self._in_hand is None else [self._in_hand]
+        left = [] if self.under_way is None else [self.under_way]
         for envelope in [*left, *self._ring.waiting()]:
             self._lose(envelope, "the room closed before it was taken")
         if undelivered:

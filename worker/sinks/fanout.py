@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from worker.envelope import Envelope
 from worker.sinks import Sink
-from worker.sinks.delivery import Outlet
+from worker.sinks.delivery import Change, Outlet
 from worker.sinks.snapshot import Snapshot
 
 CROWDED = 200
@@ -17,14 +17,15 @@ SETTLE_S = 10.0
 class Fanout:
     """Keeps the snapshot and hands every event to every sink's own queue.
 
-    A private event is in no snapshot, and only sinks whose `private` is True are given it: they see to it that nobody
-    but its audience has it.
+    What is for one audience is in no snapshot, and only sinks whose `private` is True are given it: they see to it that
+    nobody else has it. What is for those in the call goes to sinks whose `in_call` is True, and is kept nowhere.
     """
 
     def __init__(self, snapshot: Snapshot, sinks: Sequence[Sink]) -> None:
-        self._snapshot = snapshot
-        self._sinks = sinks
+        self.snapshot, self.sinks = snapshot, sinks
         self._outlets = [Outlet(sink) for sink in sinks]
+        self._left_out: dict[str, Change] = {}
+        """By speaker."""
 
     @property
     def delivered(self) -> dict[str, float]:
@@ -37,14 +38,40 @@ class Fanout:
         return _summed((outlet.name, outlet.lost) for outlet in self._outlets)
 
     def put(self, envelope: Envelope) -> None:
+        for change in self._left_out.values():
+            if (left := change(envelope)) is None:
+                return
+            envelope = left
         if not envelope.audience:
-            self._snapshot.fold(envelope)
+            self.snapshot.fold(envelope)
         for outlet in self._outlets:
-            if outlet.private or not envelope.audience:
+            if outlet.takes(envelope.audience):
                 outlet.put(envelope)
 
+    def held(self) -> list[Envelope]:
+        """Every event that waits, is under way, or is held by a sink; one may be there several times."""
+        return [envelope for outlet in self._outlets for envelope in outlet.held()]
+
+    async def leave_out(self, speaker: str, change: Change, within_s: float) -> int:
+        """Let `change` decide what stays, without a speaker, of every event that is held and of all that still come.
+
+        What is under way is past that: it is waited for. Returns how many of these that `change` would alter were not
+        taken within that time.
+        """
+        self._left_out[speaker] = change
+        for outlet in self._outlets:
+            outlet.rewrite(change)
+        busy = [outlet for outlet in self._outlets if outlet.under_way is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for outlet in busy:
+                    await outlet.passed()
+        for outlet in busy:
+            outlet.rewrite(change)  # what was under way may be in a sink's memory by now
+        return sum(one is not None and change(one) is not one for one in (outlet.under_way for outlet in busy))
+
     async def welcome(self, listener: str, behind: bool) -> None:
-        for sink in self._sinks:
+        for sink in self.sinks:
             if (greet := getattr(sink, "welcome", None)) is not None:
                 await greet(listener, behind)
 

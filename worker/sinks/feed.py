@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator, Iterator
 
 from worker.envelope import Envelope
 from worker.events import Gap
-from worker.prompts import LETTERS
+from worker.prompts import IN_CALL, LETTERS, MANAGERS
 from worker.ring import Ring
+from worker.sinks.delivery import Change
 from worker.sinks.snapshot import Snapshot
 
 
@@ -14,7 +15,8 @@ class Feed:
     """Keeps the newest `history` events; each listener may lag `waiting` events behind before it gets a Gap.
 
     `snapshot` may be ahead of what was pushed: listeners are not told again what their snapshot already holds.
-    What is for one audience alone goes to its listeners alone; each that comes is first given the newest of it.
+    What is for one audience alone goes to its listeners alone; each that comes is first given the newest of it. What is
+    for those in the call goes to participants, and is not kept.
     """
 
     def __init__(self, snapshot: Snapshot, history: int = 10_000, waiting: int = 1000) -> None:
@@ -30,15 +32,30 @@ class Feed:
         self._closed = False
 
     def push(self, envelope: Envelope) -> None:
-        if envelope.audience:
+        if envelope.audience == IN_CALL:
+            self._private[IN_CALL] = envelope.seq
+        elif envelope.audience:
             self._letters.append(envelope)
             self._private[envelope.audience] = envelope.seq
         else:
             self._history.append(envelope)
             self._next = envelope.seq + 1
         for ring, audience in self._listeners.items():
-            if envelope.audience in ("", audience):
+            if envelope.audience in _heard_by(audience):
                 ring.put(envelope)
+
+    def held(self) -> list[Envelope]:
+        """What is kept for those who come back, and what waits for listeners."""
+        return [*self._history, *self._letters, *(one for ring in self._listeners for one in ring.waiting())]
+
+    def rewrite(self, change: Change) -> None:
+        """Put in the place of each of these what `change` makes of it, None for nothing; a hole is told as a Gap."""
+        for events in (self._history, self._letters):
+            kept = [left for one in events if (left := change(one)) is not None]
+            events.clear()
+            events.extend(kept)
+        for ring in self._listeners:
+            ring.rewrite(change)
 
     def close(self) -> None:
         """Every listener is given what waits for it and then ends."""
@@ -58,7 +75,9 @@ class Feed:
         self._listeners[ring] = audience
         try:
             letters = [letter for letter in self._letters if audience and letter.audience == audience]
-            last = {audience: _first(letters[0]) - 1 if letters else self._private.get(audience, 0)}
+            last = {one: self._private.get(one, 0) for one in (audience, IN_CALL)}
+            if letters:
+                last[audience] = _first(letters[0]) - 1
             if self._resumes(since):
                 last[""] = since[1] if since else 0
                 missed = list(self._history)
@@ -88,6 +107,11 @@ class Feed:
             return None
         last = since[1] if since[0] == self._snapshot.epoch and since[1] <= self._snapshot.seq else 0
         return self._snapshot.gap_since(last) if last < self._snapshot.seq else None
+
+
+def _heard_by(audience: str) -> tuple[str, ...]:
+    """The audiences that a listener of this one belongs to."""
+    return ("",) if not audience else ("", audience) if audience == MANAGERS else ("", audience, IN_CALL)
 
 
 def _first(envelope: Envelope) -> int:

@@ -1,28 +1,36 @@
 """Writes one line of JSON per event to a file."""
 
-import os
+import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
+from worker.lines import Lines, first
+from worker.sinks import Keeping
+
+AGAIN_S = 0.005
+"""Seconds until a file is asked for again that is just being replaced, which takes less than that."""
+ATTEMPTS = 400
 
 
 class JsonlSink:
     """Every event is on its way to the disk when `send` returns; a line is written whole or not at all.
 
     `append` false empties an existing file first. With `prompts`, what is said to one person alone is in it as well.
-    Raises ConfigError when the file cannot be opened.
+    Lines are sealed where `keeping` has keys. Raises ConfigError when the file cannot be opened, or its first line was
+    sealed with another key.
     """
 
-    def __init__(self, path: Path, append: bool = True, prompts: bool = False) -> None:
+    def __init__(self, path: Path, append: bool = True, prompts: bool = False, keeping: Keeping | None = None) -> None:
         self.private = prompts
-        self._path = Path(path)
+        self._path, self._seal = Path(path), keeping.seal if keeping is not None else None
         self.check_options({"path": self._path})
         try:
-            self._file = open(self._path, "ab" if append else "wb", buffering=0)  # noqa: SIM115
+            if append and self._seal is not None:
+                self._seal.unseal(first(self._path), str(self._path))
+            self._lines = Lines(self._path, empty=not append)
         except OSError as error:
             raise ConfigError(f"{self._path} cannot be written ({error.strerror}): change `path`.") from None
 
@@ -36,16 +44,18 @@ class JsonlSink:
             raise ConfigError(f"{path} cannot be written (Is a directory): change `path`.")
 
     async def send(self, envelope: Envelope) -> None:
-        line = envelope.as_json().encode() + b"\n"
-        before = os.fstat(self._file.fileno()).st_size
+        line = envelope.as_json().encode()
+        if self._seal is not None:
+            line = self._seal.seal(line)
         try:
-            if self._file.write(line) != len(line):
-                raise OSError(0, "only a part of a line was written")
+            for _ in range(ATTEMPTS):
+                if self._lines.append(line):
+                    return
+                await asyncio.sleep(AGAIN_S)
         except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(before)
             code, advice = "jsonl_write", f"{self._path} cannot be written ({error.strerror}): free space on its disk."
             raise SinkError(advice, code) from None
+        raise SinkError(f"{self._path} is held by another process: end that process.", "jsonl_held")
 
     async def close(self) -> None:
-        self._file.close()
+        self._lines.close()

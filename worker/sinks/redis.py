@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
 from worker.secrets import reveal
+from worker.sinks import Keeping
 from worker.sinks.snapshot import Snapshot
 
 WAIT_S = 5.0
@@ -36,8 +37,10 @@ class RedisSink:
     With `prompts`, what is said to one person alone goes to a Stream of its own, `ut:{room}:prompts`, and nowhere else:
     field `event`, id `<epoch>-<count>`.
 
-    The keys end `ttl_s` seconds after their last event. While Redis is away `send` tries again until it is cancelled,
-    with pauses that grow to `LONGEST_PAUSE_S`; meanwhile the newest `outbox` events wait, and older ones become a Gap.
+    The keys end when their last event was kept for as long as `keeping` says; `worker.ops.streams` takes out the others
+    when their time has come. What is published is kept nowhere. While Redis is away `send` tries again until it is
+    cancelled, with pauses that grow to `LONGEST_PAUSE_S`; meanwhile the newest `outbox` events wait, and older ones
+    become a Gap.
     A try whose answer was lost may repeat an event on `live`; its `seq` says so.
 
     `url` is redis://, rediss:// (TLS) or unix://, with user and password if need be; or `env:NAME` or `file:PATH` to
@@ -49,9 +52,9 @@ class RedisSink:
     def __init__(
         self,
         snapshot: Snapshot,
+        keeping: Keeping,
         url: str = "redis://127.0.0.1:6379/0",
         stream_length: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000,
-        ttl_s: Annotated[float, Field(ge=1, le=1_000_000_000)] = 86_400.0,
         outbox: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000,
         prompts: bool = False,
     ) -> None:
@@ -60,7 +63,7 @@ class RedisSink:
         """Private events so far, of all audiences."""
         self._snapshot = snapshot
         self._stream_length = stream_length
-        self._ttl_ms = round(ttl_s * 1000)
+        self._events_ms, self._prompts_ms = (round(time_s * 1000) for time_s in (keeping.events_s, keeping.prompts_s))
         self._pauses = EqualJitterBackoff(cap=LONGEST_PAUSE_S, base=0.1)
         self._trouble: str | None = None
         self._redis = _client(reveal(url))
@@ -114,8 +117,8 @@ class RedisSink:
             )
             commands.delete(state)  # the snapshot forgets people, and a hash alone would not
             commands.hset(state, mapping=fields)
-            commands.pexpire(events, self._ttl_ms)
-            commands.pexpire(state, self._ttl_ms)
+            commands.pexpire(events, self._events_ms)
+            commands.pexpire(state, self._events_ms)
             commands.publish(live, text)
             return await commands.execute(raise_on_error=False)
 
@@ -129,7 +132,7 @@ class RedisSink:
                 maxlen=self._stream_length,
                 approximate=True,
             )
-            commands.pexpire(prompts, self._ttl_ms)
+            commands.pexpire(prompts, self._prompts_ms)
             return await commands.execute(raise_on_error=False)
 
     def _say(self, error: Exception) -> tuple[str, str]:

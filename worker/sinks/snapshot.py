@@ -59,7 +59,8 @@ class Snapshot:
                 self._set(event.speaker, present=False, speaking=False, emotion=None)
                 self._leave(event.speaker)
             case SpeakerAnalysed():
-                self._set(event.speaker, analysed=event.analysed, **({} if event.analysed else {"emotion": None}))
+                kept = {} if event.level == "emotion" else {"emotion": None}
+                self._set(event.speaker, analysed=event.analysed, level=event.level, **kept)
             case SpeakerMuted():
                 self._set(event.speaker, muted=True)
             case SpeakerUnmuted():
@@ -88,6 +89,11 @@ class Snapshot:
 
     def _forget(self, speaker: str) -> None:
         del self._left[speaker], self._speakers[speaker]
+
+    def erase(self, speaker: str) -> None:
+        """Nothing of this person is in it any more; whether they come back into it is up to what is folded next."""
+        self._left.pop(speaker, None)
+        self._speakers.pop(speaker, None)
 
     def _set(self, speaker: str, **fields: Any) -> None:
         if speaker in self._speakers:
@@ -151,6 +157,7 @@ def _arrived(event: SpeakerJoined, before: dict[str, Any] | None) -> dict[str, A
         "name": event.name,
         "generation": event.generation,
         "analysed": event.analysed,
+        "level": event.level,
         "present": True,
         "muted": False,
         "speaking": False,

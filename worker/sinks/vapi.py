@@ -115,6 +115,10 @@ class VapiSink:
             if (sentence := tone.due(envelope.event.at)) is not None:
                 await self._post(sentence)
 
+    def forget(self, speaker: str) -> None:
+        """Nothing is known of this voice any more, nor told."""
+        self._tones.pop(speaker, None)
+
     def _learn(self, event: Event) -> None:
         match event:
             case SpeakerJoined() if self._whose in (event.speaker, event.role):

@@ -6,7 +6,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -22,8 +21,10 @@ from tenacity.wait import wait_exponential_jitter
 from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
 from worker.events import EVENTS, PREFIX, Gap
+from worker.lines import Lines
 from worker.prompts import PRIVATE
 from worker.secrets import reveal
+from worker.sinks import Keeping, Seal
 from worker.sinks.post import NAMED, address, client
 
 FACTS = (
@@ -52,7 +53,7 @@ class WebhookSink:
     attempt. 2xx is success. After no answer, 408, 429 or 5xx it tries again, with pauses that double from `pause_s`
     and are partly random, or as long as `Retry-After` asks, until `attempts` or `give_up_s` are used up. Redirects
     are not followed. What was not taken is lost to this listener, who is told by a Gap, and goes to the file
-    `dead_letters` if there is one.
+    `dead_letters` if there is one, sealed where `keeping` has keys.
     """
 
     deadline_s = None
@@ -69,7 +70,9 @@ class WebhookSink:
         timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0,
         outbox: Annotated[int, Field(ge=1, le=10_000_000)] = 1000,
         dead_letters: Path | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
+        self._seal = keeping.seal if keeping is not None else None
         self.waiting, self.private = outbox, prompts
         self._url = reveal(url)
         self._where = address(self._url, "url")
@@ -140,7 +143,7 @@ class WebhookSink:
         """Put an event that was lost without being posted to the dead letters. Raises SinkError when it can't be."""
         wanted = envelope.audience or self._wants(envelope.event.type)
         if self._dead_letters is not None and wanted and not isinstance(envelope.event, Gap):
-            _bury(self._dead_letters, envelope, reason)
+            _bury(self._dead_letters, envelope, reason, self._seal)
 
     async def _lose(self, envelope: Envelope, reason: str, code: str) -> None:
         await asyncio.to_thread(self.keep, envelope, reason)
@@ -195,15 +198,19 @@ def _seconds(after: str) -> float:
         return 0.0
 
 
-def _bury(path: Path, envelope: Envelope, reason: str) -> None:
+def _bury(path: Path, envelope: Envelope, reason: str, seal: Seal | None) -> None:
     """Raises SinkError when the file can't be written."""
-    line = json.dumps({"lost": datetime.now(UTC).isoformat(), "reason": reason, "event": envelope.as_dict()})
+    line = json.dumps({"lost": datetime.now(UTC).isoformat(), "reason": reason, "event": envelope.as_dict()}).encode()
     try:
         if path.exists() and path.stat().st_size > LARGEST_FILE:
             path.replace(path.with_name(path.name + ".1"))
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        file = Lines(path, mode=0o600)
+        try:
+            taken = file.append(seal.seal(line) if seal is not None else line)
+        finally:
+            file.close()
+        if not taken:
+            raise OSError(0, "it is just being replaced")
     except OSError as error:
         reason = f"{path} cannot be written ({error.strerror}): free space, or change `dead_letters`."
         raise SinkError(reason, "dead_letters") from None

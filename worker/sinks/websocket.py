@@ -9,6 +9,7 @@ from pydantic import Field
 
 from worker.envelope import Envelope
 from worker.prompts import read_answer
+from worker.sinks.delivery import Change
 from worker.sinks.feed import Feed
 from worker.sinks.snapshot import Snapshot
 
@@ -42,7 +43,7 @@ class WebSocketSink:
     sends nothing more but answers to its own prompts, which go to `answers` with the audience.
     """
 
-    private = True
+    private = in_call = True
 
     def __init__(
         self,
@@ -61,6 +62,12 @@ class WebSocketSink:
 
     async def send(self, envelope: Envelope) -> None:
         self._feed.push(envelope)
+
+    def held(self) -> list[Envelope]:
+        return self._feed.held()
+
+    def rewrite(self, change: Change) -> None:
+        self._feed.rewrite(change)
 
     async def close(self) -> None:
         self._server.unmount(self._room, VERB)

@@ -14,11 +14,10 @@ import aioice.ice
 
 from worker.audio import RATE, AudioChunk
 from worker.audio.ear import Ear
-from worker.audio.windows import Windows
 from worker.batch import Batcher
-from worker.emotion.smoothing import Smoother
 from worker.envelope import Envelope, Numbering
 from worker.events import SpeakerJoined
+from worker.privacy.levels import Level
 from worker.privacy.policy import Recorded
 from worker.ring import Ring
 from worker.rooms import RoomItem, Tick
@@ -119,10 +118,10 @@ def session(hall: Hall) -> Session:
     """The worker's own chain behind the room, with voice activity and without emotion."""
     models = Models(Batcher(Silero().predict, "vad"), None, "none")
 
-    def speaker(name: str) -> Speaker:
-        return Speaker(name, models, Segmenter(name), Windows(), Smoother())
+    def speaker(name: str, _: Level) -> Speaker:
+        return Speaker(name, models, Segmenter(name))
 
-    return Session(hall, Recorded(), speaker, [], Numbering("bench", 1, hall.started), Nobody())
+    return Session(hall, Recorded(Level.METRICS), speaker, [], Numbering("bench", 1, hall.started), Nobody())
 
 
 async def measure(hall: Hall, seconds: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from worker import supervisor
+from worker.asking import today
 from worker.audio import AudioChunk
 from worker.bench.janus.notes import open_rooms, said
 from worker.bench.latency import Stamps, converse, figures, spread
@@ -26,7 +27,8 @@ from worker.manager import Rooms
 from worker.ops import logs
 from worker.ops.http import Server
 from worker.ops.janus import ROOM, LocalJanus
-from worker.privacy.policy import Consent
+from worker.privacy.consent import Consent
+from worker.privacy.law import Law
 from worker.rooms.janus.room import JanusRoom
 
 SPEAKERS = 20
@@ -103,7 +105,8 @@ async def _tile(janus: LocalJanus, onsets: int) -> dict[str, Any]:
 
 async def _join(janus: LocalJanus) -> float:
     """Seconds from setting out for a room to having heard everyone in it."""
-    room, heard, begun = JanusRoom(Consent(), janus.url, ROOM, consent="host"), set(), time.monotonic()
+    policy = Consent(Law(today()))
+    room, heard, begun = JanusRoom(policy, janus.url, ROOM, consent="host"), set(), time.monotonic()
     try:
         async with asyncio.timeout(PATIENCE_S):
             async for item in room:

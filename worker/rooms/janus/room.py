@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -13,12 +14,14 @@ from pydantic import Field
 
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft
+from worker.privacy.consent import Terms
 from worker.ring import Ring
 from worker.rooms import ListenerJoined, RoomItem, Tick
+from worker.rooms.hello import read_choice
 from worker.rooms.host import Consent
 from worker.rooms.janus.api import Api, Reply, data_of
 from worker.rooms.janus.publisher import DataPublisher
-from worker.rooms.janus.roster import FeedId, Happened, Roster
+from worker.rooms.janus.roster import Feed, FeedId, Happened, Roster
 from worker.rooms.janus.subscriber import Subscriber, Subscribers, Voice
 from worker.rooms.tasks import Tasks
 from worker.rooms.webrtc.listener import Listener
@@ -44,6 +47,8 @@ GREETING_S = 5.0
 """Pause between two snapshots for whoever came meanwhile: Janus does not say who subscribes to us."""
 GOODBYE_S = 2.0
 EVERYONE = "everyone"
+SIGNAL = "undertone"
+"""Key of a publisher's metadata that holds their choice: a `level`, and the version of the `text` that they read."""
 
 
 class JanusRoom:
@@ -67,7 +72,7 @@ class JanusRoom:
         api_secret: str = "",
         feed: int | str | None = None,
         identity: Annotated[str, Field(pattern=r"^(display|feed|metadata\.\w{1,64})$")] = "display",
-        consent: Literal["each", "host"] = "each",
+        consent: Literal["each", "host", "metadata"] = "each",
         listen_only: bool = False,
         notice_by: str = "",
         per_speaker: bool = False,
@@ -85,7 +90,7 @@ class JanusRoom:
         self.name = name or re.sub(r"[^A-Za-z0-9_-]", "-", str(room))[:64]
         self.started = datetime.now(UTC)
         self._zero = time.monotonic()
-        self._policy, self._everyone_was_asked = policy, consent == "host"
+        self._policy, self._consent = policy, consent
         pin, token, room_token = reveal(pin), reveal(token), reveal(room_token)
         secrets = {"token": token, "apisecret": reveal(api_secret)}
         self._api = Api(url, {key: value for key, value in secrets.items() if value}, self._fail)
@@ -209,12 +214,21 @@ class JanusRoom:
             if (word := data.get("moderation")) in ("muted", "unmuted"):
                 self._happened(self._roster.moderate(data.get("id"), data.get("mid"), word == "muted", now))
 
-    def _agreed(self, speaker: str, feed: FeedId) -> bool:
+    def _agreed(self, speaker: str, feed: Feed) -> bool:
         """A display name is anybody's to take, so that a yes holds for the feed it was given for, and no other."""
-        self._policy.present(speaker, str(feed))
-        if self._everyone_was_asked and not self._policy.decided(speaker):
-            self._policy.record(speaker, True)
+        self._policy.present(speaker, str(feed.id))
+        if self._consent == "host" and not self._policy.decided(speaker):
+            self._policy.record(speaker, None, "host")
+        elif self._consent == "metadata":
+            self._heed(speaker, feed.metadata.get(SIGNAL))
         return self._policy.may_hear(speaker)
+
+    def _heed(self, speaker: str, said: Any) -> None:
+        """What the page of a publisher says of their choice, if it says anything that is one."""
+        with suppress(RoomError):
+            choice = read_choice(said if isinstance(said, dict) else {})
+            terms = Terms(self._policy.terms.purpose, choice.text)
+            self._policy.record(speaker, choice.level, "platform", terms)
 
     def _happened(self, events: list[Happened]) -> None:
         for event in events:

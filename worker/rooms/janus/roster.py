@@ -42,6 +42,8 @@ class Feed:
     """Brings no packet."""
     sounded: bool = False
     """Has brought sound at some time."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What its publisher said of it to Janus."""
 
     @property
     def state(self) -> str:
@@ -75,13 +77,13 @@ class Person:
 
 
 class Roster:
-    """Answers with what happened. `agreed` is asked of each speaker and feed that joins, whether they are analysed.
+    """Answers with what happened. `agreed` is asked of each speaker with each feed that joins: are they analysed?
 
     `identity` tells who a feed's person is: `display`, `feed`, or `metadata.KEY`; a feed that lacks it is a person of
     its own. `realm` keeps the pseudonyms of different rooms apart.
     """
 
-    def __init__(self, realm: str, identity: str, agreed: Callable[[str, FeedId], bool]) -> None:
+    def __init__(self, realm: str, identity: str, agreed: Callable[[str, Feed], bool]) -> None:
         self._realm, self._identity, self._agreed = realm, identity, agreed
         self._people: dict[FeedId, Person] = {}
         """By feed."""
@@ -113,6 +115,7 @@ class Roster:
         speaker = self._pseudonym(entry)
         feed = Feed(entry["id"], _name(entry), stream["mid"], bool(stream.get("disabled")), _moderated(stream))
         feed.sounded = bool(stream.get("talking"))
+        feed.metadata = metadata if isinstance(metadata := entry.get("metadata"), dict) else {}
         person = self._here.setdefault(speaker, Person(speaker, self._generations.get(speaker, 0)))
         person.feeds.append(feed)
         self._people[feed.id] = person
@@ -184,7 +187,7 @@ class Roster:
         self._generations.move_to_end(person.speaker)
         if len(self._generations) > PEOPLE:
             self._generations.popitem(last=False)
-        analysed = self._agreed(person.speaker, feed.id)
+        analysed = self._agreed(person.speaker, feed)
         return [SpeakerJoined(at, person.speaker, feed.name, person.generation, analysed), *self._mute(person, at)]
 
     def _mute(self, person: Person, at: float) -> list[Happened]:
