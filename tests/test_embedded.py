@@ -345,9 +345,12 @@ async def test_who_came_before_may_come_again_however_many_came(monkeypatch):
 async def test_who_is_forgotten_comes_back_as_somebody_new_and_nobody_takes_their_name():
     async with hall() as one:
         ada, bo = admit(one.room, "Ada"), admit(one.room, "Bo")
+        one.room._consent(ada, choice("presence"))
         one.room.forget(ada.speaker)
+        assert list(one.room._here) == [ada.speaker, bo.speaker]
+        one.room._consent(ada, choice("metrics"))  # heard anew, which is for somebody who is known
         assert list(one.room._here) == [bo.speaker]
-        again = admit(one.room, "Ada", "presence")
+        again = admit(one.room, "Ada", "metrics")
         assert (again.speaker, again.generation) == ("p3", 1)
         assert admit(one.room, "Cy").speaker == "p4"
 

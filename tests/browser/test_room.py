@@ -307,6 +307,10 @@ async def test_ones_own_data_are_taken_along_and_erased_from_the_room(tmp_path):
         assert "Not reached" not in await page.text_content("#mine-answer")
         assert await page.get_attribute('.tile[data-speaker="p1"]', "data-level") == "presence"
         assert '"Ada"' not in one.report.read_text()
+        await page.check("#mine-choice input[value=metrics]")
+        anew = "() => Number(document.querySelector('.tile.own[data-speaker=\"p2\"]')?.dataset.talk) > 1"
+        await page.wait_for_function(anew, timeout=20_000)
+        assert '"p1"' not in one.report.read_text()
     assert not any("me?" in url or "token" in url for url in asked)
 
 

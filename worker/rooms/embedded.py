@@ -296,14 +296,14 @@ class EmbeddedRoom:
             one.ear.forget()
         log.info("participant decided", speaker=one.speaker, level=one.level.word)
         one.confirm(self._policy.standing(one.speaker))
+        if one.level > Level.PRESENCE and self._people.is_forgotten(one.speaker):
+            self._leave(one, "left")
+            one.dismiss("What was known of you was erased: you come back as somebody new.", 4504)
         self._exchange.announce()
 
     def forget(self, speaker: str) -> None:
-        """Know nobody by this name any more: whoever was it is asked to join again, and is somebody new then."""
+        """Who was erased: when they come back, or agree to be heard again, they are somebody new."""
         self._people.forget(speaker)
-        if (one := self._here.get(speaker)) is not None:
-            self._leave(one, "left")
-            one.dismiss("What was known of you is erased: you come back as somebody new.", 4504)
 
     def _mute(self, one: Participant, muted: bool) -> None:
         if muted == one.muted or not self._exchange.holds(one):

@@ -13,6 +13,7 @@ class People:
         self._known: dict[str, tuple[str, int]] = {}
         """The pseudonym, and how often this person came."""
         self._numbers = count(1)
+        self._forgotten: set[str] = set()
 
     def speaker(self, person: str) -> str | None:
         """The pseudonym of who was here before."""
@@ -32,3 +33,7 @@ class People:
     def forget(self, speaker: str) -> None:
         """Who comes with this person's key from now on is somebody new."""
         self._known = {person: known for person, known in self._known.items() if known[0] != speaker}
+        self._forgotten.add(speaker)
+
+    def is_forgotten(self, speaker: str) -> bool:
+        return speaker in self._forgotten
