@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 from tests.browser.test_room import microphone, worker
-from tests.consenting import OPEN
 from tests.speech import speech
 from worker.bench.browser import chromium, join
+from worker.config import read, shipped
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 PICTURES = {"tiles": (1200, 760, "light"), "tiles-dark": (1200, 760, "dark"), "narrow": (320, 900, "light")}
@@ -20,7 +20,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         voice = microphone(folder / "ada.wav", speech("anna"))
-        sections = {"room": {"kind": "embedded", "guests": 3}, "policy": {"level": "emotion", **OPEN}}
+        sections = {"room": {"kind": "embedded", "guests": 3}, "policy": read(shipped("customer_call.yaml")).policy}
         async with worker(folder, **sections) as one, chromium(voice) as browser:
             context = await browser.new_context()
             page = await context.new_page()
