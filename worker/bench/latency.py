@@ -17,6 +17,7 @@ import numpy as np
 from worker import supervisor
 from worker.audio import Samples
 from worker.bench.browser import chromium, join
+from worker.bench.policy import EVERYTHING
 from worker.config import settle
 from worker.envelope import Envelope
 from worker.events import SpeechStarted
@@ -95,6 +96,7 @@ async def _run(onsets: int) -> dict[str, Any]:
     settings = settle(
         {
             "room": {"kind": "embedded"},
+            "policy": EVERYTHING,
             "sinks": [{"kind": "data_channel"}, {"kind": "worker.bench.latency:Stamps"}],
             "server": {"port": 0},
             "logs": {"level": "error"},

@@ -17,6 +17,7 @@ import numpy as np
 from worker import config, supervisor
 from worker.audio import RATE, Samples
 from worker.audio.files import open_recording
+from worker.bench.policy import EVERYTHING
 from worker.events import PREFIX, SpeechStarted, TalkTime
 
 SPEAKERS = 10
@@ -47,6 +48,7 @@ async def measure(voices: list[Path], events: Path) -> dict[str, Any]:
     settings = config.settle(
         {
             "room": {"kind": "replay", "files": voices, "realtime": True},
+            "policy": EVERYTHING,
             "sinks": [{"kind": "jsonl", "path": events}],
         }
     )

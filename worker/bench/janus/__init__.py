@@ -21,6 +21,7 @@ from worker.asking import today
 from worker.audio import AudioChunk
 from worker.bench.janus.notes import open_rooms, said
 from worker.bench.latency import Stamps, converse, figures, spread
+from worker.bench.policy import EVERYTHING
 from worker.config import read, settle
 from worker.events import PREFIX, RoomInterrupted, SpeakerLeft, SpeechStarted, TalkTime
 from worker.manager import Rooms
@@ -87,6 +88,7 @@ async def _tile(janus: LocalJanus, onsets: int) -> dict[str, Any]:
     settings = settle(
         {
             "room": {"kind": "janus", "url": janus.url, "room": ROOM},
+            "policy": EVERYTHING,
             "sinks": [{"kind": "data_channel"}, {"kind": "websocket"}, {"kind": "worker.bench.latency:Stamps"}],
             "server": {"port": 0, "janus_url": janus.url, "janus_room": ROOM},
             "control": {},
@@ -125,6 +127,7 @@ def _cores(janus: LocalJanus, seconds: float) -> dict[str, Any]:
         config, report = Path(folder, "config.yaml"), Path(folder, "events.jsonl")
         settings: dict[str, Any] = {
             "room": {"kind": "janus", "url": janus.url, "room": ROOM, "consent": "host"},
+            "policy": EVERYTHING,
             "sinks": [{"kind": "data_channel"}, {"kind": "jsonl", "path": str(report)}],
             "server": {"port": 0},
             "logs": {"level": "warning"},
