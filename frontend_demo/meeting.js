@@ -74,6 +74,13 @@ const folds = {
   },
   "speaker.analysed.v1"(record, { speaker, analysed, level = "" }) {
     if (record.people[speaker]) Object.assign(record.people[speaker], { analysed, level });
+    if (analysed) return;
+    // Who withdrew has no figures of now any more; the course of the meeting before that stays.
+    const { [speaker]: _, ...talk } = record.talk;
+    record.talk = talk;
+    if (!record.figures) return;
+    const { [speaker]: __, ...speakers } = record.figures.speakers;
+    record.figures = { ...record.figures, speakers };
   },
   "speech.started.v1"(record, { speaker, at }) {
     record.speaking[speaker] = at;

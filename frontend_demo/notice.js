@@ -3,7 +3,7 @@
 import { list, write } from "./page.js";
 import { strings } from "./strings.js";
 
-/** What the worker says of its room: `notice`, and the `levels` that may be chosen, lowest first. */
+/** The facts of a notice, as lines for `list`. */
 export const terms = ({ operator, purpose, seen_by, events_days, prompts_days, contact }) => [
   [strings.notice.operator, operator || null],
   [strings.notice.purpose, purpose || null],
@@ -12,7 +12,7 @@ export const terms = ({ operator, purpose, seen_by, events_days, prompts_days, c
   [strings.notice.contact, contact || null],
 ];
 
-/** Whether there is anything to choose. */
+/** Whether there is anything to choose; `levels` are those that may be, the lowest first. */
 export const isAsked = ({ levels }) => levels.length > 1;
 
 /** Puts the notice and its choices before the first child of `place`, in place of those that were there. */
@@ -32,15 +32,15 @@ export function tell(place, page) {
   place.prepend(told);
 }
 
-/** Makes one radio button per level. Nothing is chosen beforehand, unless it is what holds now. */
-export function offer(fieldset, legend, levels, now = null) {
+/** Makes one radio button per level, of which none is chosen. */
+export function offer(fieldset, legend, levels) {
   const words = Object.assign(document.createElement("legend"), { textContent: legend });
-  fieldset.replaceChildren(words, ...levels.map((level) => choice(level, level.level === now)));
+  fieldset.replaceChildren(words, ...levels.map(choice));
 }
 
-function choice({ level, name, hint }, checked) {
+function choice({ level, name, hint }) {
   const label = Object.assign(document.createElement("label"), { className: "choice" });
-  const input = Object.assign(document.createElement("input"), { type: "radio", name: "level", value: level, checked });
+  const input = Object.assign(document.createElement("input"), { type: "radio", name: "level", value: level });
   const words = document.createElement("span");
   words.append(...[["strong", name], ["small", hint]].map(([tag, textContent]) => Object.assign(document.createElement(tag), { textContent })));
   label.append(input, words);

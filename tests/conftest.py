@@ -1,8 +1,10 @@
 """Fixtures that several tests share."""
 
+import logging
 import subprocess
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support import free_port, require, wait_for_port
@@ -11,6 +13,17 @@ from tests.support import free_port, require, wait_for_port
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("search", max_examples=1000, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def logging_as_before():
+    """For tests that set up the worker's log."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 class RedisServer:

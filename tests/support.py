@@ -1,10 +1,13 @@
 """What tests need of the machine they run on."""
 
+import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,13 @@ def require(program: str) -> str:
         print(reason)
         (pytest.fail if os.environ.get("UNDERTONE_REQUIRE_ALL") == "1" else pytest.skip)(reason)
     return path
+
+
+def in_node(script: str, *arguments: str) -> Any:
+    """The JSON that a script of ES modules writes."""
+    command = [require("node"), "--input-type=module", "-e", script, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+    return json.loads(done.stdout)
 
 
 def free_port() -> int:

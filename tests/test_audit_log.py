@@ -20,6 +20,8 @@ from worker.ops import audit as module
 from worker.ops.audit import Audit, Noted
 from worker.ops.audit_cli import examine
 from worker.ops.http import Server
+from worker.privacy.consent import Terms
+from worker.privacy.levels import Level
 from worker.registry import construct, load
 
 KEY = "0123456789abcdef" * 2
@@ -148,6 +150,18 @@ async def test_a_yes_that_lapses_because_somebody_else_came_is_noted(path):
     assert ruled["fields"]["speaker"] == granted["fields"]["speaker"]
     said = {key: ruled["fields"][key] for key in ("level", "rule", "context", "role")}
     assert said == {"level": "metrics", "rule": "level", "context": "unknown", "role": "unknown"}
+
+
+async def test_a_no_is_noted_whatever_came_with_it(path):
+    settings = worker(path)
+    audit = construct(Audit, settings.audit, "audit")
+    rooms = Rooms(settings, Server(port=0), None, audit)
+    policy = (await rooms.prepare(room())).policy
+    for number, text in enumerate(("Ada", "Ada says no!", "\ud800", "x" * 9000)):
+        policy.record(f"p{number}", Level.PRESENCE, "page", Terms("anything at all", text))
+    await rooms.close()
+    await audit.close()
+    assert [entry["fields"].keys() for entry in entries(path, "consent.denied")] == [{"room", "speaker", "by"}] * 4
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import logging
 import re
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
 import redis
-import structlog
 from aiohttp import ClientSession, web
 from cryptography.fernet import Fernet
 
@@ -46,6 +44,8 @@ SECRETS = {
 }
 PRIVATE = "canary-words-for-ada-alone"
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 
 class Keen:
     """A voice model that takes everything for speech."""
@@ -66,16 +66,6 @@ class Prompter:
         return []
 
     close = tick
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def janus(url):

@@ -115,6 +115,14 @@ def test_a_wrong_configuration_exits_with_2_and_one_line(tmp_path):
     assert done.stderr == "undertone: room.gests is not a known setting; did you mean 'guests'?\n"
 
 
+def test_what_the_law_forbids_is_no_valid_configuration(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("room: {kind: embedded}\npolicy: {level: emotion, jurisdiction: eu, context: work}\n")
+    done = undertone("config", "check", path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("undertone: policy.level emotion is refused (eu_5_1_f): ")
+
+
 def test_the_schema_of_configurations_is_printed():
     schema = json.loads(invoke("config", "schema").stdout)
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -9,6 +9,7 @@ from worker.coaching.coach import EVERY_S, Coach
 from worker.errors import ConfigError
 from worker.events import (
     ConversationMeasured,
+    EmotionShifted,
     Interrupted,
     PromptAnswered,
     SpeakerAnalysed,
@@ -324,6 +325,15 @@ def test_nothing_is_said_to_or_of_somebody_who_left_or_withdrew(scene):
         one.push(Interrupted(0.6, "ada", "bo", 0.7), gone, SpeechEnded(1.0, "bo", 0.0))
         one.conversation.set(ada={"recent_equal_share": 0.0}, bo={})
         assert one.until(3).told == []
+
+
+def test_nothing_that_waits_is_said_of_a_tone_that_may_be_heard_no_more(scene):
+    tone = CUT.replace("interrupted", "emotion_shifted\n  needs: emotion").replace("me: by", "me: others")
+    one = scene(tone.replace("overlap_s", "seconds"), emotion=True)
+    one.push(SpeechStarted(0.0, "bo"), EmotionShifted(0.5, "ada", "to_negative", 0.3, -0.4, 7.0))
+    assert one.until(1).reasons == [("bo", "speaking")]
+    one.push(SpeakerAnalysed(1.0, "ada", True, "metrics"), SpeechEnded(1.2, "bo", 0.0))
+    assert one.until(3).told == []
 
 
 def test_whoever_agrees_later_is_told_from_then_on(scene):

@@ -49,6 +49,12 @@ def test_a_small_file_gets_every_default(load):
     assert settings.logs.level == "info"
 
 
+def test_drift_is_of_no_fewer_than_five_people(load):
+    with pytest.raises(ConfigError, match=r"drift\.speakers"):
+        load("room: {kind: embedded}", {"drift.speakers": 4})
+    assert load("room: {kind: embedded}", {"drift.speakers": 5}).drift == {"speakers": 5}
+
+
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(load):
     text = "room: {kind: embedded, guests: 1, largest: 5, name: here}"
     environment = {"UNDERTONE__ROOM__GUESTS": "2", "UNDERTONE__ROOM__LARGEST": "6", "OTHER": "x"}

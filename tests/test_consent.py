@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -23,6 +24,7 @@ class Person:
     to: Terms | None = None
     said_no: bool = False
     role: str = ""
+    barred: bool = False
     notes: list = field(default_factory=list)
 
 
@@ -48,7 +50,8 @@ class Consenting(RuleBasedStateMachine):
 
     @rule(speaker=st.sampled_from(SPEAKERS), level=st.sampled_from(list(Level)), terms=st.sampled_from([TERMS, OTHER]))
     def answer(self, speaker, level, terms):
-        one, taken = self.people[speaker], level is Level.PRESENCE or terms == self.policy.terms
+        one = self.people[speaker]
+        taken = level is Level.PRESENCE or (terms == self.policy.terms and not one.barred)
         assert self.policy.record(speaker, level, "page", terms) is taken
         if taken:
             one.yes, one.to, one.said_no = level, terms, level is Level.PRESENCE
@@ -69,6 +72,12 @@ class Consenting(RuleBasedStateMachine):
     def rule_anew(self, level):
         self.law = law(level=level)
         self.policy.rule(self.law)
+
+    @rule(speaker=st.sampled_from(SPEAKERS))
+    def bar(self, speaker):
+        self.people[speaker].yes = Level.PRESENCE
+        self.people[speaker].barred = True
+        self.policy.bar(speaker)
 
     @rule(speaker=st.sampled_from(SPEAKERS))
     def lapse(self, speaker):
@@ -139,6 +148,27 @@ def test_the_same_answer_twice_is_noted_once():
     for _ in range(3):
         policy.record("ada", Level.METRICS, "page", TERMS)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(("told", "kept"), [("customer", Level.PROSODY), ("minor", Level.METRICS)])
+def test_a_role_that_was_told_of_somebody_else_holds_only_where_it_is_stricter(told, kept):
+    policy = Consent(law(jurisdiction="eu", context="customer_call", role="employee"), TERMS)
+    for feed in ("feed 1", "feed 2"):
+        policy.present("ada", feed)
+        policy.record("ada", Level.EMOTION, "control")
+        if feed == "feed 1":
+            policy.assign("ada", told)
+    assert policy.level("ada") is kept
+
+
+def test_each_time_that_a_voice_ceases_to_be_heard_counts():
+    policy = consent()
+    for level in (Level.PRESENCE, Level.METRICS, Level.EMOTION, Level.PRESENCE, Level.METRICS):
+        policy.record("ada", level, "page")
+    assert policy.withdrawals("ada") == 1
+    policy.present("ada", "feed 1")
+    policy.present("ada", "feed 2")
+    assert policy.withdrawals("ada") == 2
 
 
 def test_a_role_is_told_once_and_decides_how_far_the_law_goes():

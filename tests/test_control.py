@@ -22,6 +22,7 @@ from worker.manager import Rooms
 from worker.ops.control import Control
 from worker.ops.http import LARGEST_MESSAGE, Server
 from worker.ops.openapi import STATES
+from worker.privacy.levels import Level
 from worker.registry import construct
 from worker.rooms import Tick
 
@@ -68,10 +69,10 @@ CONTROL = {"allow": ["ws://sfu.test:8188", "wss://*.sfu.test"], "templates": TEM
 
 
 @asynccontextmanager
-async def controlled(server=None, sinks=(), **control):
+async def controlled(server=None, sinks=(), policy=None, **control):
     """(a client session for a worker with a control API, its rooms)"""
     settings = settle({
-        "vad": {"kind": "tests.test_control:Deaf"}, "emotion": None, "sinks": list(sinks),
+        "vad": {"kind": "tests.test_control:Deaf"}, "emotion": None, "sinks": list(sinks), "policy": policy or {},
         "server": {"port": 0, "token": "hush"} | (server or {}), "control": CONTROL | control, "drain_s": 3,
     })  # fmt: skip
     one = construct(Server, settings.server, "server")
@@ -198,6 +199,24 @@ async def test_a_yes_is_for_a_level_and_for_the_words_and_the_purpose_of_this_wo
             assert (await ask(session, "PUT", path, yes | wrong))[0] == 422
         assert (await ask(session, "PUT", path, yes | {"level": "presence", "text": "whatever"}))[0] == 204
         assert not policy.may_hear("ada")
+
+
+async def test_nobody_agrees_to_emotion_but_by_its_name_and_to_the_words():
+    allowed = {"level": "emotion", "jurisdiction": "us", "context": "customer_call", "role": "customer"}
+    allowed |= {"purpose": "a test", "basis": "explicit_consent"}
+    async with controlled(policy=allowed) as (session, rooms):
+        room = (await ask(session, "POST", "/v1/rooms", meeting()))[1]["id"]
+        await until(session, room, "open")
+        policy = next(iter(rooms._open.values())).policy
+        policy.present("ada", "7")
+        path = f"/v1/rooms/{room}/consent"
+        assert (await ask(session, "PUT", path, {"speaker": "ada", "analysed": True}))[0] == 204
+        assert policy.level("ada") is Level.PROSODY
+        named = {"speaker": "ada", "level": "emotion"}
+        status, said = await ask(session, "PUT", path, named)
+        assert (status, "send their version," in said["error"], policy.level("ada")) == (422, True, Level.PROSODY)
+        assert (await ask(session, "PUT", path, named | {"text": policy.terms.text}))[0] == 204
+        assert policy.level("ada") is Level.EMOTION
 
 
 async def test_a_no_outlives_the_room_that_it_was_said_in():

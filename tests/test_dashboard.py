@@ -12,9 +12,11 @@ from tests.test_meeting import STORY, record_of
 from worker.envelope import Numbering
 from worker.errors import ConfigError
 from worker.events import Prompted, RoomClosed, SpeakerJoined, SpeechEnded, SpeechStarted, TalkTime
+from worker.ops import dashboard as dashboard_module
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
 from worker.ops.tokens import ANY_RUN, Pass, Tokens
+from worker.privacy.keeping import Keeping
 from worker.report import sources
 from worker.report.archive import Shelf
 
@@ -254,3 +256,17 @@ def test_who_came_before_what_redis_still_holds_has_a_name_and_the_hole_is_said(
     record = read(Shelf(redis_url, "sales", smallest=1))
     assert record["people"] == {"p2": {"name": "Bo", "role": "", "analysed": True, "level": "", "present": True}}
     assert record["missed"] == 4
+
+
+async def test_a_meeting_that_ended_is_forgotten_when_events_of_its_time_are(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(dashboard_module.time, "time", lambda: now[0])
+    async with asked(keeping=Keeping(events_days=1)) as (client, dashboard):
+        ended, under_way = dashboard.keep("sales", EPOCH), dashboard.keep("support", EPOCH)
+        for keeper in (ended, under_way):
+            await told(keeper)
+        await ended.close()
+        for days, names in ((0.9, ["support", "sales"]), (1.0, ["support"])):
+            now[0] = EPOCH / 1000 + 4.0 + 86_400 * days
+            assert [one["room"] for one in (await answer(client))["meetings"]] == names
+        await answer(client, "/sales", status=404)

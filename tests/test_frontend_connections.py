@@ -1,12 +1,11 @@
 """The module for host pages and its connections, which are only played, run by Node."""
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
 
-from tests.support import require
+from tests.support import in_node
 from tests.test_frontend_undertone import LISTENER, MODULE
 
 CONNECTIONS = (
@@ -53,9 +52,7 @@ console.log(JSON.stringify({ log, extra, sockets: sockets.map(({ url, sent, clos
 
 
 def connected(script: str) -> dict[str, Any]:
-    command = [require("node"), "--input-type=module", "-e", CONNECTIONS % script, MODULE.as_uri()]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = in_node(CONNECTIONS % script, MODULE.as_uri())
     return result
 
 

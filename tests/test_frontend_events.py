@@ -1,13 +1,12 @@
 """The page's folding of events, run by Node from written patterns."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import require
+from tests.support import in_node
 
 MODULE = Path(__file__).parent.parent / "frontend_demo" / "events.js"
 
@@ -23,8 +22,7 @@ console.log(JSON.stringify({ ...state, speakers: Object.fromEntries(Object.entri
 
 
 def folded(*messages: dict[str, Any]) -> dict[str, Any]:
-    command = [require("node"), "--input-type=module", "-e", FOLD, MODULE.as_uri(), json.dumps(messages)]
-    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    result: dict[str, Any] = in_node(FOLD, MODULE.as_uri(), json.dumps(messages))
     return result
 
 

@@ -1,13 +1,12 @@
 """The page's own Janus client, run by Node against a socket that is only played."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import require
+from tests.support import in_node
 
 FOLDER = Path(__file__).parent.parent / "frontend_demo" / "janus"
 
@@ -52,9 +51,7 @@ console.log(JSON.stringify(out));
 
 def played(script: str) -> dict[str, Any]:
     modules = [(FOLDER / name).as_uri() for name in ("client.js", "room.js")]
-    command = [require("node"), "--input-type=module", "-e", PLAYED % script, *modules]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = in_node(PLAYED % script, *modules)
     return result
 
 
@@ -114,7 +111,7 @@ DATA, VOICE = {"type": "data", "mid": "0"}, {"type": "audio", "mid": "0"}
 @pytest.mark.parametrize(
     ("publisher", "known"),
     [
-        ({"display": "Undertone (listens; says how voices sound)", "streams": [DATA]}, True),
+        ({"display": "Undertone (AI analysis)", "streams": [DATA]}, True),
         ({"display": "Undertone", "streams": [DATA, VOICE]}, False),
         ({"display": "Undertone", "streams": []}, False),
         ({"display": "Undertone"}, False),

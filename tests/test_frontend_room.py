@@ -1,11 +1,10 @@
 """What the page tells the embedded room of a person's choice, run by Node against a socket that is only played."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support import require
+from tests.support import in_node
 
 MODULE = Path(__file__).parent.parent / "frontend_demo" / "room.js"
 
@@ -54,9 +53,7 @@ console.log(JSON.stringify({ ...out, sent: sockets.map(({ sent }) => sent), aske
 
 
 def played(script: str) -> dict[str, Any]:
-    command = [require("node"), "--input-type=module", "-e", PLAYED % script, MODULE.as_uri()]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = in_node(PLAYED % script, MODULE.as_uri())
     return result
 
 

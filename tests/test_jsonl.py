@@ -28,6 +28,7 @@ async def test_a_line_per_event_is_there_at_once(tmp_path):
     sink = JsonlSink(path)
     await sink.send(run_of(1)[0])
     assert json.loads(path.read_text())["seq"] == 1
+    assert path.stat().st_mode & 0o777 == 0o600
     await sink.close()
 
 

@@ -205,6 +205,11 @@ def test_what_nobody_may_have_is_refused_by_name(options, rule, leave):
     assert refusal.endswith(f"Or set it to {leave}.")
 
 
+def test_who_stated_nothing_is_told_what_to_state():
+    assert "State policy.jurisdiction and policy.context," in Law(TODAY, level="emotion").refusal
+    assert "State policy.context," in Law(TODAY, level="emotion", jurisdiction="eu").refusal
+
+
 def test_what_is_missing_is_said():
     assert "Missing: purpose, basis." in a_law(jurisdiction="us", purpose="", basis="").refusal
 

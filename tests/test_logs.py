@@ -8,15 +8,7 @@ import structlog
 
 from worker.ops import logs
 
-
-@pytest.fixture(autouse=True)
-def unchanged_logging():
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def lines(capsys):

@@ -1,11 +1,10 @@
 """The record of a conversation, folded alike by Python and by the page."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support import require
+from tests.support import in_node
 from worker.report import meeting
 from worker.report.meeting import Meeting
 
@@ -83,9 +82,7 @@ def test_a_record_holds_what_happened_once():
 
 
 def test_the_page_folds_alike():
-    command = [require("node"), "--input-type=module", "-e", FOLD, MODULE.as_uri(), json.dumps(STORY)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert json.loads(told) == record_of(STORY)
+    assert in_node(FOLD, MODULE.as_uri(), json.dumps(STORY)) == record_of(STORY)
 
 
 def test_the_oldest_make_room(monkeypatch):

@@ -3,14 +3,17 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import ClientSession
 
 from tests.consenting import agree
 from worker.config import settle
+from worker.errors import RoomError
 from worker.events import SpeechEnded, SpeechStarted
 from worker.manager import Rooms
 from worker.ops.audit import Audit
 from worker.ops.http import Server
+from worker.privacy.levels import Level
 from worker.registry import construct
 
 ME = "/v1/rooms/room-a/me"
@@ -41,6 +44,7 @@ async def held(folder):
             one.worker.session.say(SpeechEnded(2.0, speaker, 1.0))
         await one.worker.fanout.settle()
         async with ClientSession(f"http://127.0.0.1:{server.port}") as session:
+            one.rooms = rooms
             yield session, server, one, events
     finally:
         await rooms.close()
@@ -75,6 +79,7 @@ async def test_who_has_themself_erased_is_heard_no_more_and_others_stay(tmp_path
             assert answer.status == 200, await answer.text()
             receipt = await answer.json()
         assert receipt["complete"]
+        assert [store["store"] for store in receipt["stores"]] == ["memory", "jsonl", "audit"]
         assert not one.policy.may_hear("ada")
         one.worker.session.say(SpeechStarted(3.0, "ada"))
         async with session.get(ME, headers=bearing(server, one, "ada")) as answer:
@@ -94,3 +99,14 @@ async def test_a_token_opens_ones_own_data_only_and_nothing_else_opens_it(tmp_pa
                 assert answer.status == 401
         async with session.post(ME, headers=bearing(server, one, "ada")) as answer:
             assert answer.status == 405
+
+
+async def test_where_the_same_name_would_come_back_no_yes_counts_after_an_erasure(tmp_path):
+    async with held(tmp_path) as (session, server, one, _):
+        async with session.delete(ME, headers=bearing(server, one, "ada")) as answer:
+            assert answer.status == 200
+        assert not agree(one.policy, "ada")
+        assert not one.policy.may_hear("ada")
+        with pytest.raises(RoomError, match="were erased") as error:
+            one.rooms.consent(one.id, "ada", Level.METRICS)
+        assert error.value.code == "erased"

@@ -44,7 +44,8 @@ def test_each_person_of_a_call_is_explained_by_their_own_rule(explain):
 def test_another_jurisdiction_and_context_can_be_tried(explain):
     answer = json.loads(explain("--role", "employee", "--jurisdiction", "us", "--context", "work", "--json"))
     assert answer["level"] == "emotion"
-    assert answer["conditions"] == ["get everyone's agreement", "announce it in the call"]
+    told = ["tell people before the first word is heard", "ask each person"]
+    assert answer["conditions"] == [*told, "get everyone's agreement", "announce it in the call"]
     assert json.loads(explain("--context", "work", "--json"))["refusal"].startswith("policy.level emotion is refused")
 
 
@@ -52,7 +53,8 @@ def test_people_read_a_table_with_every_rule_in_words(explain):
     shown = " ".join(explain("--role", "employee").split())
     assert "emotion off eu_5_1_f" in shown
     assert shown.count("The EU bans inferring") == 1
-    assert "Besides: draw no conclusion from prosody about a mood." in shown
+    told = "tell people before the first word is heard; ask each person"
+    assert f"Besides: {told}; draw no conclusion from prosody about a mood." in shown
 
 
 def test_what_has_no_engine_is_off(explain):

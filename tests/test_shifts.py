@@ -72,6 +72,11 @@ def test_who_goes_is_forgotten(gone):
     assert list(shifts._voices) == ["ada"]
 
 
+def test_nothing_from_before_a_lower_level_is_compared_with_later():
+    lower = [SpeakerAnalysed(15.0, "ada", True, level) for level in ("prosody", "emotion")]
+    assert said([*series((30, {})), *lower, *series((30, TENSE), start=16.0)]) == []
+
+
 def test_voices_are_apart():
     events = [one for event in series((30, {}), (20, TENSE)) for one in (event, felt(event.at, speaker="bo"))]
     assert [shift.speaker for shift in said(events)] == ["ada"]

@@ -76,6 +76,9 @@ def test_everything_said_so_far_is_in_it():
     }
 
 
+TALKED, NO_TALK = TalkTime(2.0, {"ada": Talk(1.5, 1.0)}), {"seconds": 0.0, "share": 0.0}
+
+
 @pytest.mark.parametrize(
     ("events", "field", "value"),
     [
@@ -90,6 +93,9 @@ def test_everything_said_so_far_is_in_it():
         ([SpeakerAnalysed(2.0, "ada", False)], "analysed", False),
         ([SpeakerAnalysed(2.0, "ada", False), SpeakerAnalysed(3.0, "ada", True)], "analysed", True),
         ([SpeakerAnalysed(2.0, "ada", True, "metrics")], "level", "metrics"),
+        ([TALKED, SpeechStarted(3.0, "ada"), SpeakerAnalysed(4.0, "ada", False)], "talk", NO_TALK),
+        ([TALKED, SpeechStarted(3.0, "ada"), SpeakerAnalysed(4.0, "ada", False)], "speaking", False),
+        ([TALKED, SpeakerLeft(3.0, "ada"), SpeakerJoined(4.0, "ada", "Ada", 2, False)], "talk", NO_TALK),
         ([EMOTION, SpeakerAnalysed(5.0, "ada", False)], "emotion", None),
         ([EMOTION, SpeakerAnalysed(5.0, "ada", True, "prosody")], "emotion", None),
     ],

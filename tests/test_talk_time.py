@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from worker.conversation.talk_time import LEAVERS, LEAVERS_TOLD, TalkTimes
 from worker.errors import ConfigError
-from worker.events import SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted
+from worker.events import SpeakerAnalysed, SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted
 from worker.figures import Talk
 
 
@@ -93,6 +93,25 @@ def test_who_leaves_and_comes_back_keeps_their_time():
     list(times.push(SpeakerJoined(2.0, "ada", "A name", generation=2)))
     says(times, "ada", 2.0, 2.5)
     assert times.tick(3.0)[-1].speakers["ada"].seconds == 1.5
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        [SpeakerAnalysed(2.0, "ada", False)],
+        [SpeakerLeft(2.0, "ada"), SpeakerAnalysed(2.5, "ada", False)],
+        [SpeakerLeft(2.0, "ada"), SpeakerJoined(2.5, "ada", "A name", 2, analysed=False)],
+    ],
+    ids=["here", "after they left", "as they come back"],
+)
+def test_who_withdraws_is_told_of_no_more_nor_a_part_of_others_shares(gone):
+    times = joined("ada", "bob")
+    says(times, "bob", 0.0, 1.0)
+    says(times, "ada", 1.0, 2.0)
+    for event in gone:
+        list(times.push(event))
+    assert {len(said.speakers) for said in times.tick(5.0)} == {1}
+    assert times.close(6.0)[-1].speakers == {"bob": Talk(1.0, 1.0)}
 
 
 def test_of_those_who_left_only_some_are_told_of_and_a_bounded_number_is_kept():

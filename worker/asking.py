@@ -26,6 +26,14 @@ LONGEST_PAUSE_S = 3600.0
 log = structlog.get_logger()
 
 
+def lawful(section: Mapping[str, Any], day: date) -> Law:
+    """The policy that this section describes. Raises ConfigError where a worker would not start with it on that day."""
+    law: Law = construct(Law, section, "policy", today=day)
+    if law.refusal:
+        raise ConfigError(law.refusal, "policy_refused")
+    return law
+
+
 class Asking:
     """The law and the notice of this configuration, with everyone's noes.
 
@@ -34,9 +42,7 @@ class Asking:
 
     def __init__(self, settings: Settings, audit: Audit | None = None) -> None:
         self._section = dict(settings.policy)
-        self.law = self._law(today())
-        if self.law.refusal:
-            raise ConfigError(self.law.refusal, "policy_refused")
+        self.law = lawful(self._section, today())
         self._settings = settings
         self.notice = self._make_notice()
         self._audit = audit
@@ -86,8 +92,8 @@ class Asking:
         state, agreed = change.standing.state, change.standing.agreed
         kind = "withdrawn" if state is State.UNKNOWN else state.value
         facts = {"by": change.by} | ({"level": agreed.word} if state is State.GRANTED else {})
-        if change.terms is not None:
-            facts |= {"purpose": word(change.terms.purpose), "text": change.terms.text}
+        if change.terms == self.notice.terms():  # what comes with a no may be anything, and a name too
+            facts |= {"purpose": word(self.law.purpose), "text": self.notice.terms().text}
         self._audit.note(f"consent.{kind}", run[0], change.speaker, run[1], **facts)
 
     def _remember(self, place: str, change: Change) -> None:

@@ -1,7 +1,5 @@
 """The command `undertone attest`: writes what a configuration says about itself."""
 
-import hashlib
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +18,15 @@ def attest(
     ] = None,
 ) -> None:
     """Write the notice, the inputs of an impact assessment and a system card of a configuration."""
-    from worker.attest.papers import papers
+    from worker.attest.papers import manifest, papers
 
     day = (date or datetime.now(UTC)).date()
-    texts = {name: text.encode() for name, text in papers(config, day).items()}
-    listed = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
-    texts["manifest.json"] = (json.dumps({"date": day.isoformat(), "sha256": listed}, indent=2) + "\n").encode()
+    texts = papers(config, day)
+    texts["manifest.json"] = manifest(texts, day)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (out / name).write_bytes(text)
+            (out / name).write_bytes(text.encode())
             print(f"Wrote {out / name}.")
     except OSError as error:
         raise ConfigError(f"{out} cannot be written ({error.strerror}): choose another place.") from None

@@ -248,8 +248,11 @@ def hear(files: list[Path], out: Path, realtime: bool = False, config: Path | No
 
 @config_app.command("check")
 def config_check(file: ConfigFile) -> None:
-    """Check a configuration without connecting to anything; unknown keys are errors."""
+    """Check a configuration without connecting to anything; unknown keys and what the law forbids are errors."""
+    from worker.asking import lawful, today
+
     settings = _settings(file)
+    lawful(settings.policy, today())
     emotion = settings.emotion["kind"] if settings.emotion else "none"
     sinks = ", ".join(section["kind"] for section in settings.sinks) or "none"
     room = settings.room["kind"] if settings.room else "none"

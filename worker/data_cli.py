@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +20,7 @@ from worker.errors import ConfigError
 if TYPE_CHECKING:
     from worker.config import Settings
     from worker.data.person import Census, Whom
-    from worker.data.receipt import Receipt
+    from worker.data.receipt import Copy, Receipt
     from worker.data.stores import Store
     from worker.ops.audit import Audit
 
@@ -80,6 +82,7 @@ def export(
     copy = asyncio.run(_export(_settings(config), room, participant, _chosen(epoch, all_epochs), report or []))
     _write(out, copy.document)
     print(f"{copy.records} records are in {out}.")
+    _say_unknown(copy.records, room, participant)
     _fail_for(copy.failed)
 
 
@@ -104,6 +107,7 @@ def erase(
     else:
         for line in (*(answer.sentence() for answer in receipt.answers), *receipt.notes):
             print(line)
+        _say_unknown(receipt.records, room, participant)
         if not receipt.complete:
             print("NOT complete: see to what is said above, and run the same again.")
     if not receipt.complete:
@@ -125,12 +129,9 @@ def reseal(config: Config) -> None:
 
 
 async def _reseal_salts(settings: "Settings") -> int:
-    audit = _audit(settings)
-    assert audit is not None
-    try:
+    async with _log(settings) as audit:
+        assert audit is not None
         return audit.ledger.reseal()
-    finally:
-        await audit.close()
 
 
 def _settings(config: Path) -> "Settings":
@@ -146,22 +147,27 @@ def _seal(settings: "Settings") -> Any:
     return construct(Keeping, settings.keeping, "keeping").seal
 
 
-def _audit(settings: "Settings") -> "Audit | None":
+@asynccontextmanager
+async def _log(settings: "Settings") -> AsyncIterator["Audit | None"]:
+    """The audit log, if the configuration has one, as long as it is needed."""
     from worker.ops.audit import Audit
     from worker.privacy.keeping import Keeping
     from worker.registry import construct
 
     if settings.audit is None:
-        return None
+        yield None
+        return
     audit: Audit = construct(Audit, settings.audit, "audit", keeping=construct(Keeping, settings.keeping, "keeping"))
-    return audit
+    try:
+        yield audit
+    finally:
+        await audit.close()
 
 
-def _stores(settings: "Settings", room: str, reports: Sequence[Path], audit: "Audit | None") -> "list[Store]":
+def _stores(settings: "Settings", room: str, reports: Sequence[Path]) -> "list[Store]":
     from worker.data.configured import stores
-    from worker.data.noting import AuditStore
 
-    return [*stores(settings, room, _seal(settings), reports), *([AuditStore(audit)] if audit is not None else [])]
+    return stores(settings, room, _seal(settings), reports)
 
 
 def _chosen(epoch: int | None, all_epochs: bool) -> int | bool | None:
@@ -172,17 +178,13 @@ def _chosen(epoch: int | None, all_epochs: bool) -> int | bool | None:
 
 
 async def _people(settings: "Settings", room: str, reports: Sequence[Path]) -> "tuple[Census, dict[str, str]]":
-    from worker.data.receipt import look
+    from worker.data.requests import people_of
 
-    audit = _audit(settings)
-    try:
-        return await look(_stores(settings, room, reports, audit), room)
-    finally:
-        if audit is not None:
-            await audit.close()
+    async with _log(settings) as audit:
+        return await people_of(_stores(settings, room, reports), room, audit)
 
 
-def _whom(census: "Census", participant: str, chosen: int | bool | None) -> "Whom":
+def _whom(participant: str, chosen: int | bool | None, census: "Census") -> "Whom":
     """Raises ConfigError where it could be several people."""
     from worker.data.person import ERASED
     from worker.prompts import MANAGERS
@@ -200,55 +202,32 @@ def _whom(census: "Census", participant: str, chosen: int | bool | None) -> "Who
 
 async def _export(
     settings: "Settings", room: str, participant: str, chosen: int | bool | None, reports: Sequence[Path]
-) -> Any:
-    from worker.data.noting import note_export
-    from worker.data.receipt import export as gather
-    from worker.data.receipt import look
+) -> "Copy":
+    from worker.data.requests import OPERATOR, copy_of
 
-    audit = _audit(settings)
-    try:
-        stores = _stores(settings, room, reports, audit)
-        census, failed = await look(stores, room)
-        whom = _whom(census, participant, chosen)
-        copy = await gather(stores, whom, datetime.now(UTC), failed)
-        if audit is not None:
-            await note_export(audit, whom, copy, "operator")
-        return copy
-    finally:
-        if audit is not None:
-            await audit.close()
+    choose = partial(_whom, participant, chosen)
+    async with _log(settings) as audit:
+        return await copy_of(_stores(settings, room, reports), room, choose, datetime.now(UTC), OPERATOR, audit)
 
 
 async def _erase(
     settings: "Settings", room: str, participant: str, chosen: int | bool | None, reports: Sequence[Path]
 ) -> "Receipt":
     from worker.data.configured import notes
-    from worker.data.noting import NAME, note_erasure
-    from worker.data.receipt import Answer, look
-    from worker.data.receipt import erase as take_out
+    from worker.data.requests import OPERATOR, erasure_of
 
-    audit = _audit(settings)
-    try:
-        stores = _stores(settings, room, reports, audit)
-        census, unseen = await look(stores, room)
-        whom = _whom(census, participant, chosen)
-        receipt = await take_out([one for one in stores if one.name != NAME], whom, datetime.now(UTC), unseen)
-        if census.is_open(whom.runs):
-            receipt.answers.append(Answer("worker", failed=OPEN))
-        receipt.notes += notes(settings)
-        if audit is not None:
-            await note_erasure(audit, whom, receipt, "operator")
-        return receipt
-    finally:
-        if audit is not None:
-            await audit.close()
+    choose, stores = partial(_whom, participant, chosen), _stores(settings, room, reports)
+    async with _log(settings) as audit:
+        receipt = await erasure_of(stores, room, choose, datetime.now(UTC), OPERATOR, audit)
+    receipt.notes += notes(settings)
+    return receipt
 
 
-OPEN = (
-    "nothing says that this run of the room has ended, so a worker may hold this person in memory and write more of"
-    " them: let them erase it on its page, or erase again once the room has closed. If that worker crashed, its memory"
-    " is gone."
-)
+def _say_unknown(records: int, room: str, participant: str) -> None:
+    """That nothing is kept is an answer, and may be a slip of the pen."""
+    if not records:
+        advice = "if you expected something, see who is, with 'undertone data people'"
+        print(f"Nothing is kept of {participant} in the room {room}: {advice}.")
 
 
 def _fail_for(failed: dict[str, str], silent: bool = False) -> None:

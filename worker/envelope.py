@@ -30,7 +30,8 @@ class Envelope:
     time: datetime
     """Wall-clock time of the event's `at`."""
     audience: str = ""
-    """Who alone may have it: a speaker, `managers` or `participants`; empty for everyone. Each has its own numbers."""
+    """Who alone may have it: a speaker, `managers`, `participants`, or `participants/` and one of them; empty for
+    everyone. Each has its own numbers."""
     _text: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,8 +78,8 @@ class Numbering:
         return self._last[""]
 
     def wrap(self, event: Event, audience: str = "") -> Envelope:
-        """For this audience, unless the event itself names another."""
-        audience = audience_of(event) or audience
+        """For this audience; without one, for whom the event itself names."""
+        audience = audience or audience_of(event)
         self._last[audience] += 1
         time = self._started + timedelta(seconds=event.at)
         return Envelope(event, self._room, self._last[audience], self._epoch, time, audience)

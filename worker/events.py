@@ -194,9 +194,10 @@ class TurnStarted:
     at: Seconds
     speaker: Speaker
     previous: Speaker | None
-    """Who had the floor before; null for the first turn. The same speaker again, after a long pause."""
+    """Who had the floor before; null for the first turn, and where they withdrew. The same speaker again, after a long
+    pause."""
     gap_s: Annotated[float, Field(ge=0)] | None
-    """Silence since the previous turn, 0 where they overlapped; null for the first turn, or when it was not heard."""
+    """Silence since the previous turn, 0 where they overlapped; null without one, or when it was not heard."""
 
 
 @dataclass(frozen=True, slots=True)

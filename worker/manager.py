@@ -177,7 +177,7 @@ class Rooms:
             raise
         self._open[one.id] = one
         if isinstance(policy, Consent):
-            forget = getattr(room, "forget", lambda speaker: None)
+            forget = getattr(room, "forget", policy.bar)
             Mine(self._settings, self._server, self._audit, one.worker, policy, forget).mount()
         try:
             await one.worker.check()
@@ -260,6 +260,10 @@ class Rooms:
             raise RoomError("Nobody of that id has been in this room.", "no_such_speaker")
         if level is not Level.PRESENCE and feed is not None and not policy.is_present(speaker, feed):
             raise RoomError("This person is on another feed by now: ask whoever is there.", "other_feed")
+        if level is not Level.PRESENCE and policy.is_barred(speaker):
+            raise RoomError("Their data were erased: nothing is made of them until the room is opened anew.", "erased")
+        if level is None:  # nobody agrees to emotion but by its name
+            level = min(self._asking.law.wished, Level.PROSODY)
         if not policy.record(speaker, level, "control", terms):
             asked = f"version {policy.terms.text} of the words, for the purpose {policy.terms.purpose!r}"
             raise RoomError(

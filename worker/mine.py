@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from aiohttp import web
 
@@ -11,8 +12,8 @@ from worker.assembly import Worker
 from worker.config import Settings
 from worker.data.configured import stores
 from worker.data.memory import MemoryStore
-from worker.data.noting import AuditStore
-from worker.data.own import own_copy, own_erasure
+from worker.data.person import Census, Whom
+from worker.data.requests import PARTICIPANT, copy_of, erasure_of
 from worker.data.stores import Store
 from worker.ops.audit import Audit
 from worker.ops.http import Server
@@ -31,7 +32,7 @@ class Mine:
     """Serves `/v1/rooms/{room}/me` to who bears a participant's token: GET gives out, DELETE erases.
 
     Each takes reading everything that is kept, so that each person may ask for each once in `PAUSE_S`, and everyone
-    waits for who asked before. `forget` is told of who was erased: they come back as somebody new.
+    waits for who asked before. `forget` is told of who was erased.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Mine:
         self._worker, self._policy, self._forget = worker, policy, forget
         self._room, self._epoch = worker.snapshot.room, worker.snapshot.epoch
         self._asked: dict[tuple[str, str], float] = {}
-        """When somebody last asked for this, on the loop's clock."""
+        """When somebody asked for this, on the loop's clock; what is longer ago than `PAUSE_S` is dropped."""
         self._alone = asyncio.Lock()
 
     def mount(self) -> None:
@@ -60,16 +61,21 @@ class Mine:
         answer = {"GET": self._give, "DELETE": self._erase}.get(request.method)
         if answer is None:
             raise web.HTTPMethodNotAllowed(request.method, ["GET", "DELETE"])
-        now, before = asyncio.get_running_loop().time(), self._asked.get((request.method, holder.speaker))
-        if before is not None and now - before < PAUSE_S:
-            raise web.HTTPTooManyRequests(text=f"You asked for this just now: ask again in {PAUSE_S:g} s.")
-        self._asked[request.method, holder.speaker] = now
+        self._pace(request.method, holder.speaker)
         async with self._alone:
             return await answer(holder)
 
+    def _pace(self, method: str, speaker: str) -> None:
+        """Raises the refusal for who asks for the same again too soon."""
+        now = asyncio.get_running_loop().time()
+        self._asked = {asked: at for asked, at in self._asked.items() if now - at < PAUSE_S}
+        if (method, speaker) in self._asked:
+            raise web.HTTPTooManyRequests(text=f"You asked for this just now: ask again in {PAUSE_S:g} s.")
+        self._asked[method, speaker] = now
+
     async def _give(self, holder: Pass) -> web.Response:
-        now = datetime.now(UTC)
-        copy = await own_copy(self._stores(), self._room, holder.speaker, self._epoch, now, self._audit)
+        now, choose = datetime.now(UTC), partial(self._whom, holder.speaker)
+        copy = await copy_of(self._stores(), self._room, choose, now, PARTICIPANT, self._audit)
         document = copy.document | {"consent": self._consent(holder.speaker)}
         text = json.dumps(document, indent=2, ensure_ascii=False)
         headers = {"Content-Disposition": 'attachment; filename="undertone-my-data.json"'}
@@ -79,11 +85,14 @@ class Mine:
         """Nothing new is made of who wants nothing kept: their yes is taken back first."""
         if isinstance(self._policy, Consent):
             self._policy.record(holder.speaker, Level.PRESENCE, "page")
-        now = datetime.now(UTC)
-        receipt = await own_erasure(self._stores(), self._room, holder.speaker, self._epoch, now, self._audit)
+        now, choose = datetime.now(UTC), partial(self._whom, holder.speaker)
+        receipt = await erasure_of(self._stores(), self._room, choose, now, PARTICIPANT, self._audit)
         if receipt.complete:
             self._forget(holder.speaker)
         return web.json_response(receipt.as_dict(), status=200 if receipt.complete else 503)
+
+    def _whom(self, speaker: str, census: Census) -> Whom:
+        return census.whom(speaker, [self._epoch])
 
     def _consent(self, speaker: str) -> dict[str, str]:
         if not isinstance(self._policy, Consent):
@@ -96,5 +105,4 @@ class Mine:
         """What is in memory comes first, so that nothing is written behind the others."""
         keeping: Keeping = construct(Keeping, self._settings.keeping, "keeping")
         kept = stores(self._settings, self._room, keeping.seal)
-        noted = [AuditStore(self._audit)] if self._audit is not None else []
-        return [MemoryStore(self._worker.fanout), *kept, *noted]
+        return [MemoryStore(self._worker.fanout), *kept]

@@ -21,6 +21,8 @@ PRIVATE = (Prompted, PromptAnswered)
 """Events that are told to their addressee alone."""
 TONE = (EmotionEstimated, EmotionAbstained, EmotionUnavailable, EmotionShifted)
 """Events that say how a voice sounded: the law may leave them to `IN_CALL` alone."""
+ALONE = f"{IN_CALL}/"
+"""Before a speaker: the audience of that one person in the call, and of nothing that keeps or sums up."""
 ANSWERS = ("dismissed", "snoozed", "not_helpful")
 Audience: TypeAlias = Literal["viewer", "participant", "manager", "operator"]
 """What the holder of a token may be: who has what everyone has, one of the speakers, who looks after the room; or who
@@ -35,6 +37,16 @@ _LONGEST = 200
 def audience_of(event: Event) -> str:
     """Who alone may have an event: a speaker, or `MANAGERS`; empty for everyone."""
     return event.to if isinstance(event, PRIVATE) else ""
+
+
+def is_in_call(audience: str) -> bool:
+    """Whether what is for this audience is kept by nothing."""
+    return audience == IN_CALL or audience.startswith(ALONE)
+
+
+def addressee(audience: str) -> str:
+    """Whom an audience names, when it is not everyone in the call."""
+    return audience.removeprefix(ALONE)
 
 
 def read_answer(message: Mapping[str, Any]) -> tuple[str, str]:

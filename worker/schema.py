@@ -14,7 +14,10 @@ from worker.events import EVENTS, PREFIX, EmotionAbstained, EmotionEstimated, Em
 from worker.prompts import ANSWERS, PRIVATE, TONE
 from worker.sinks.snapshot import TYPE as SNAPSHOT
 
-AUDIENCE = "Who alone is told: a speaker, `managers` or `participants`; `seq` counts for each audience on its own."
+AUDIENCE = (
+    "Who alone is told: a speaker, `managers`, `participants`, or `participants/` and a speaker; `seq` counts for each "
+    "audience on its own."
+)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EVENTS_FILE = "events.schema.json"
 ASYNCAPI_FILE = "asyncapi.yaml"

@@ -28,7 +28,7 @@ from worker.events import (
 )
 from worker.privacy.levels import Level
 from worker.privacy.policy import Policy
-from worker.prompts import IN_CALL, TONE
+from worker.prompts import ALONE, IN_CALL, PRIVATE, TONE
 from worker.ring import Ring
 from worker.rooms import Answered, ListenerJoined, Room, RoomItem, Tick
 from worker.speaker import Speaker
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 WAITING = 120
 """Items of one speaker that may wait: 2 s of 20 ms packets, and the ticks between them."""
+LEAVERS = 200
+"""People who left and may still withdraw: as many as observers keep."""
 
 
 class Listeners(Protocol):
@@ -54,12 +56,14 @@ class Listeners(Protocol):
 class Live:
     """A speaker with a queue and two tasks: one that hears, one that feels only the newest window."""
 
-    def __init__(self, speaker: Speaker, after: "Live | None", level: Level) -> None:
+    def __init__(self, speaker: Speaker, after: "Live | None", level: Level, withdrawals: int) -> None:
         self.speaker = speaker
-        self.level = level
-        """How much might be made of this voice when that was last asked."""
+        self.level, self.withdrawals = level, withdrawals
+        """How much might be made of this voice, and how often it had ceased to be heard, when that was last asked."""
         self.sound: Ring[AudioChunk | Tick | SpeakerMuted] = Ring(WAITING)
         self.windows: Ring[Window] = Ring(1)
+        self.asked: asyncio.Task[list[Event]] | None = None
+        """What the engine is being asked."""
         self.reason: SpeakerLeft | None = None
         self.done = asyncio.Event()
         self.after = after
@@ -80,6 +84,8 @@ class Live:
         """Forget all that waits and all state of the voice; what was begun ends where it was last heard."""
         self.sound.clear()
         self.windows.clear()
+        if self.asked is not None:
+            self.asked.cancel()  # where it still waits for the engine it is not heard at all
         speaker, self.speaker = self.speaker, fresh
         if self.begun is None:
             return []
@@ -118,11 +124,16 @@ class Session:
         self._policy = policy
         self._make_speaker = make_speaker
         self._observers = observers
+        self._on_tone = {rule for one in observers for rule in getattr(one, "on_tone", ())}
+        """Rules whose prompts rest on how a voice sounded."""
+        self._tones_in_call = False
         self._numbering = numbering
         self._listeners = listeners
         self._speakers: dict[str, Speaker] = {}
         self._chunks: list[AudioChunk] = []
         self._live: dict[str, Live] = {}
+        self._leavers: dict[str, Level] = {}
+        """Who left and was heard to the end, the newest, and how far; what is kept of them is theirs to withdraw."""
         self._at = 0.0
         self._over = False
 
@@ -143,11 +154,22 @@ class Session:
     def say(self, event: Event) -> None:
         """Number an event, tell everyone, and let the observers add what follows from it."""
         self._at = max(self._at, event.at)
-        in_call = isinstance(event, TONE) and self._policy.in_call_only(event.speaker)
-        self._listeners.put(self._numbering.wrap(event, IN_CALL if in_call else ""))
+        self._listeners.put(self._numbering.wrap(event, self._in_call(event)))
         for observer in self._observers:
             for following in observer.push(event):
                 self.say(following)
+
+    def _in_call(self, event: Event) -> str:
+        """The audience of what is left to those in the call alone; empty for anything else.
+
+        What rests on a tone goes no further than tones do, from the first on that was left to them.
+        """
+        if isinstance(event, TONE) and self._policy.in_call_only(event.speaker):
+            self._tones_in_call = True
+            return IN_CALL
+        if isinstance(event, PRIVATE) and event.rule in self._on_tone and self._tones_in_call:
+            return f"{ALONE}{event.to}"
+        return ""
 
     def answer(self, who: str, prompt: str, answer: str) -> None:
         """`who`, a speaker or the managers, says what they did with a prompt: observers that take answers judge it."""
@@ -223,10 +245,8 @@ class Session:
                 if (live := self._live.get(item.speaker)) is not None and self._hears(live):
                     self.dropped_s += live.put(item)
             case SpeakerJoined():
-                level = self._policy.level(item.speaker)
-                live = Live(self._make_speaker(item.speaker, level), self._live.get(item.speaker), level)
-                self._live[item.speaker] = live
-                self._say_in_turn(live, _at_level(item, level))
+                live = self._arrive(item.speaker, self._policy.level(item.speaker))
+                self._say_in_turn(live, _at_level(item, live.level))
                 tasks.create_task(self._listen(live))
                 tasks.create_task(self._feel(live))
             case SpeakerLeft():
@@ -234,8 +254,8 @@ class Session:
                     live.leave(item)
             case Tick():
                 self._at = max(self._at, item.at)
+                self._heed()
                 for live in self._live.values():
-                    self._hears(live)
                     self.dropped_s += live.put(item)
                 self._tick(item.at)
             case SpeakerMuted() | SpeakerUnmuted():
@@ -246,19 +266,52 @@ class Session:
             case _:
                 await self._other(item)
 
+    def _arrive(self, speaker: str, level: Level) -> Live:
+        self._leavers.pop(speaker, None)
+        withdrawals = self._policy.withdrawals(speaker)
+        self._live[speaker] = Live(self._make_speaker(speaker, level), self._live.get(speaker), level, withdrawals)
+        return self._live[speaker]
+
     def _hears(self, live: Live) -> bool:
-        """Whether this person may be heard; with another level than before all that is held of them is dropped.
+        """Whether this person may be heard; with another level than before, or after a no that was not noticed before
+        the next yes, all that is held of them is dropped.
 
         Asked before sound is taken and again before anything that follows from it is said.
         """
-        level = self._policy.level(live.speaker.id)
-        if level is not live.level:
-            live.level = level
+        level, withdrawals = self._policy.level(live.speaker.id), self._policy.withdrawals(live.speaker.id)
+        if (level, withdrawals) != (live.level, live.withdrawals):
+            was, missed = live.level, withdrawals != live.withdrawals and Level.PRESENCE not in (level, live.level)
+            live.level, live.withdrawals = level, withdrawals
             self._spread(live, live.renew(self._make_speaker(live.speaker.id, level)))
-            if live.reason is None:
-                heard = level > Level.PRESENCE
-                self._say_in_turn(live, SpeakerAnalysed(self._at, live.speaker.id, heard, level.word))
+            if missed and live.reason is None:
+                self._say_level(live, Level.PRESENCE)
+            if level < was or (live.reason is None and (missed or level > was)):
+                self._say_level(live, level)  # of who leaves only that they agree to less
         return level > Level.PRESENCE
+
+    def _say_level(self, live: Live, level: Level) -> None:
+        self._say_in_turn(live, _analysed(self._at, live.speaker.id, level))
+
+    def _heed(self) -> None:
+        """Ask of everyone, before anything is made of what is kept of them: also of earlier connections that have not
+        said their last word, and of those who withdraw after they left."""
+        for newest in list(self._live.values()):
+            live: Live | None = newest
+            while live is not None:
+                self._hears(live)
+                live = live.after
+        for speaker, was in list(self._leavers.items()):
+            if (level := self._policy.level(speaker)) < was:
+                self._leavers[speaker] = level
+                self.say(_analysed(self._at, speaker, level))
+
+    def _part(self, live: Live, left: SpeakerLeft) -> None:
+        live.windows.clear()
+        self.say(left)
+        if live.level > Level.PRESENCE and self._live.get(live.speaker.id) is live:
+            self._leavers[live.speaker.id] = live.level
+            if len(self._leavers) > LEAVERS:
+                del self._leavers[next(iter(self._leavers))]
 
     def _say_in_turn(self, live: Live, event: Event) -> None:
         """Say it now, or once the same person's earlier connection has said its last word."""
@@ -283,17 +336,16 @@ class Session:
                     self._spread(live, live.speaker.stop(item.at))
         self._spread(live, live.speaker.stop(self._at))
         if live.reason is not None:
-            live.windows.clear()
-            self.say(live.reason)
+            self._part(live, live.reason)
         if self._live.get(live.speaker.id) is live:
             del self._live[live.speaker.id]
         live.windows.close()
         live.done.set()
 
     async def _hear(self, live: Live, chunk: AudioChunk) -> None:
-        if not self._hears(live):
-            return
         speaker = live.speaker
+        if not self._hears(live) or speaker is not live.speaker:
+            return
         found = await speaker.hear(chunk)
         if self._hears(live) and speaker is live.speaker:  # another one if consent was withdrawn meanwhile
             self._spread(live, found)
@@ -310,10 +362,17 @@ class Session:
 
     async def _feel(self, live: Live) -> None:
         async for window in live.windows:
-            if not self._hears(live):
-                continue
             speaker = live.speaker
-            felt = await speaker.feel(window)
+            if not self._hears(live) or speaker is not live.speaker:
+                continue
+            live.asked = asyncio.create_task(speaker.feel(window))
+            try:
+                await asyncio.wait({live.asked})
+            finally:
+                live.asked.cancel()
+            if live.asked.cancelled():
+                continue
+            felt = live.asked.result()
             gone = live.reason is not None and live.done.is_set()
             told = not gone and self._hears(live) and speaker is live.speaker
             for event in felt:
@@ -330,6 +389,10 @@ class Session:
                 await self._listeners.welcome(item.listener, item.behind)
             case Answered():
                 self.answer(item.speaker, item.prompt, item.answer)
+
+
+def _analysed(at: float, speaker: str, level: Level) -> SpeakerAnalysed:
+    return SpeakerAnalysed(at, speaker, level > Level.PRESENCE, level.word)
 
 
 def _at_level(item: SpeakerJoined, level: Level) -> SpeakerJoined:

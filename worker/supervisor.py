@@ -78,7 +78,7 @@ async def serve(settings: Settings, ready: Callable[[Server], None] | None = Non
         doors = Noted(server, audit) if audit is not None else server
         dashboard: Dashboard | None = None
         if settings.dashboard is not None:
-            dashboard = construct(Dashboard, settings.dashboard, "dashboard", server=doors)
+            dashboard = construct(Dashboard, settings.dashboard, "dashboard", server=doors, keeping=keeping)
         rooms = Rooms(settings, server, dashboard, audit)
         try:
             if settings.control is not None:

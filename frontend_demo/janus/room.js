@@ -310,7 +310,15 @@ export class JanusRoom {
   #untold(janus, { code }) {
     if (janus !== this.#janus) return;
     if (code === "other_terms") this.#stand("presence", "unknown");
+    else if (code === "erased") this.#stayErased();
     else if (code !== "other_feed") this.#end("consent"); // of another connection the worker will tell
+  }
+
+  /** Who was erased is known under the same name until the room is opened anew: no yes counts meanwhile. */
+  #stayErased() {
+    this.hello.level = "presence";
+    this.#stand("presence", "withdrawn");
+    this.on.status("connected", strings.status.erased);
   }
 
   /** The worker has another level for this person; whether their yes has lapsed, it says only when it is asked. */

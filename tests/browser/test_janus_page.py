@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ async def test_a_janus_page_shows_who_speaks_and_undertone_as_a_notice(tmp_path,
                 arg=speaking,
                 timeout=20_000,
             )
-            assert "Undertone (listens" in await page.text_content("#listener")
+            assert "Undertone (AI analysis)" in await page.text_content("#listener")
             assert await page.locator(".tile").count() == 2
         assert await bo.evaluate(LOUDNESS, await tile(bo, "Ada")) > 0.01
         assert (
@@ -102,8 +103,9 @@ async def test_a_choice_can_be_changed_in_a_janus_room_and_clears_the_tile(tmp_p
         await ada.wait_for_selector('.tile[data-level="metrics"][data-speaking="true"]', timeout=20_000)
         await until(lambda: hosted.speakers(), {"Ada": True})
         assert await ada.text_content("#status") == ""
-        await ada.click("#download")  # of a worker that signs no tokens
-        await ada.wait_for_function("() => /Ask whoever/.test(document.querySelector('#mine-answer').textContent)")
+        async with ada.expect_download() as started:
+            await ada.click("#download")
+        assert json.loads((await (await started.value).path()).read_text())["names"] == ["Ada"]
 
 
 async def test_in_a_janus_room_data_come_through_the_control_api_where_it_signs_tokens(tmp_path, monkeypatch, janus):
@@ -154,7 +156,7 @@ async def test_a_janus_page_comes_back_after_janus(tmp_path, own_janus):
     assert "io.undertone.room.interrupted.v1" in {event["type"] for event in one.events()}
 
 
-UNDERTONE = "Undertone (listens; says how voices sound)"
+UNDERTONE = "Undertone (AI analysis)"
 
 
 async def test_who_takes_undertones_name_is_a_tile_like_all_and_is_not_believed(hosted):
@@ -179,7 +181,7 @@ async def test_who_takes_undertones_name_is_a_tile_like_all_and_is_not_believed(
 
 
 async def test_a_page_loaded_anew_in_the_middle_of_an_utterance_is_the_same_person(tmp_path, hosted):
-    """Her voice is never heard as that of the other, who says nothing, and her talk time goes on."""
+    """Her voice is never heard as that of the other, who says nothing. Her talk time begins anew with her new yes."""
     talk = microphone(tmp_path / "talk.wav", speech("anna"))
     quiet = microphone(tmp_path / "quiet.wav", np.zeros(10 * RATE, np.float32))
     async with chromium(talk) as here, chromium(quiet) as there:
@@ -189,13 +191,12 @@ async def test_a_page_loaded_anew_in_the_middle_of_an_utterance_is_the_same_pers
         await bo.wait_for_selector('.tile[aria-label="Ada"][data-speaking="true"]', timeout=20_000)
         await bo.wait_for_function(TALKED, arg=1, timeout=20_000)
         await ada.wait_for_selector('.tile[data-speaking="true"]', timeout=20_000)
-        before = float(await bo.get_attribute('.tile[aria-label="Ada"]', "data-talk"))
         await ada.reload()
         await ada.wait_for_selector("#submit:not([disabled])")
         await choose(ada, "#form")
         await ada.click("#submit")
         await ada.wait_for_selector('.tile[data-speaking="true"]', timeout=20_000)
-        await bo.wait_for_function(TALKED, arg=before + 1, timeout=20_000)
+        await bo.wait_for_function(TALKED, arg=1, timeout=20_000)
         await until(lambda: hosted.speakers(), {"Ada": True, "Bo": True})
     events = hosted.one.events()
     joined = [one["data"] for one in events if one["type"] == "io.undertone.speaker.joined.v1"]
@@ -206,7 +207,7 @@ async def test_a_page_loaded_anew_in_the_middle_of_an_utterance_is_the_same_pers
     assert set(spoke) == {her[0]["speaker"]}
     talk = [one["data"]["speakers"] for one in events if one["type"] == "io.undertone.talk_time.v1"]
     seconds = [said[her[0]["speaker"]]["seconds"] for said in talk if her[0]["speaker"] in said]
-    assert seconds == sorted(seconds)
+    assert sum(later < earlier for earlier, later in pairwise(seconds)) == 1
     left = next(n for n, one in enumerate(events) if one["type"] == "io.undertone.speaker.left.v1")
     assert "io.undertone.speech.ended.v1" in [one["type"] for one in events[left - 2 : left]]
 

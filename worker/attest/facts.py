@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.asking import lawful
 from worker.config import Settings, option_model, read
 from worker.errors import ConfigError
 from worker.privacy.keeping import Keeping
@@ -70,9 +71,7 @@ class Facts:
 def gather(config: Path, day: date) -> Facts:
     """Raises ConfigError for what a worker would not start with on that day."""
     settings = read(config)
-    law: Law = construct(Law, settings.policy, "policy", today=day)
-    if law.refusal:
-        raise ConfigError(law.refusal, "policy_refused")
+    law = lawful(settings.policy, day)
     keeping: Keeping = construct(Keeping, {**settings.keeping, "keys": ()}, "keeping")  # keys are not looked up here
     notice: Notice = construct(Notice, settings.notice, "notice", law=law, keeping=keeping)
     return Facts(config.name, day, settings, law, notice, keeping)

@@ -114,11 +114,13 @@ def _recipients(facts: Facts) -> Iterator[str]:
     dashboard = facts.section("dashboard")
     if dashboard:
         group = f"of a meeting of fewer than {dashboard['smallest_group']} analysed people nothing but name and time"
-        lines.append(f"Dashboard: who has its token; {group}; prompts are {_shown(dashboard['prompts'])}")
+        reader = "who has its token" if dashboard["token"] else "who may join, since `dashboard.token` is not set"
+        lines.append(f"Dashboard: {reader}; {group}; prompts are {_shown(dashboard['prompts'])}")
     lines += [
         f"Janus, at {place(str(room['url']))}: carries sound and picture" for room in facts.rooms() if "url" in room
     ]
     yield "\n".join(f"- {line}" for line in lines)
+    yield f"{ASK} whether the words in the first line name everyone in the others; they are `notice.seen_by`."
     engine = "" if facts.emotion is None else f" and the emotion engine `{facts.emotion['kind']}`"
     own = facts.emotion is not None and ":" in str(facts.emotion["kind"])
     yield (
@@ -135,16 +137,20 @@ def _recipients(facts: Facts) -> Iterator[str]:
 def _retention(facts: Facts) -> Iterator[str]:
     yield "## 4. How long"
     audit = facts.section("audit")
+    noted = "; noted in the audit log" if audit else ""
     rows = [
         ("Sound", "never stored; held for seconds in memory while it is heard"),
-        ("Events and figures", f"{facts.keeping.events_days:g} days at most"),
-        ("Prompts", f"{facts.keeping.prompts_days:g} days at most"),
+        ("Events and figures", f"{facts.keeping.events_days:g} days, as long as a worker runs that deletes them"),
+        ("Prompts", f"{facts.keeping.prompts_days:g} days, likewise"),
+        ("What the worker holds in memory for listeners and the dashboard", "until the room and the worker end"),
         ("Features and embeddings of voices", "not kept"),
-        ("Consents", "for the life of a room; noted in the audit log" if audit else "for the life of a room"),
+        ("Consents", "a yes until the room is left, a no while the worker runs" + noted),
         ("Audit log", "pseudonyms only; not deleted by itself" if audit else "none is kept"),
     ]
+    if any(facts.law.in_call_only(role) for role, level, *_ in facts.roles() if level is Level.EMOTION):
+        rows.insert(1, ("How voices sounded", "shown to those in the call, and kept nowhere"))
     yield table(("What", "Kept for"), rows)
-    yield "Reports, and what receivers of events keep, are in the operator's hands."
+    yield "Reports, backups, and what receivers of events keep, are in the operator's hands."
 
 
 def _rights(facts: Facts) -> Iterator[str]:
@@ -155,7 +161,9 @@ def _rights(facts: Facts) -> Iterator[str]:
             "- Told before the first word is heard, by notice.md.",
             "- Asked each for themselves; a no has no consequence in the call, and a yes is taken back at any time.",
             "- Access and a copy, and erasure: by the page, or `undertone data export` and `undertone data erase`.",
+            "- The copy is JSON, so that another program can read it.",
             f"- Contesting what was said of a voice: {contact or ASK + ' `notice.contact` is empty.'}",
+            f"- {ASK} how people object to the processing, have it restricted or what is wrong put right.",
         ]
     )
 
@@ -192,18 +200,26 @@ def risks(facts: Facts) -> Iterator[tuple[str, str, str]]:
         bosses = "**no**: `coaching.managers` is true" if coaching["managers"] else "yes"
         yield "Managers are told about single people during the call", "no rules for managers", bosses
     near = server["host"] in ("127.0.0.1", "localhost", "::1")
-    door = "yes: reached from this machine alone" if near else "yes: a token"
-    yield "Outsiders listen", "tokens, and no pages from elsewhere", door
+    alone = "yes: reached from this machine alone" + ("" if server["token"] else ", if no proxy passes it on")
+    yield "Outsiders listen", "tokens, and no pages from elsewhere", alone if near else "yes: a token"
     signed = "yes" if server["signing_key"] else _no("server.signing_key")
+    if dashboard and not dashboard["token"]:
+        signed = _no("dashboard.token")
     yield (
         "Who may join hears what is not theirs",
         "signed tokens of an hour at most, for one room and one reader",
         signed,
     )
-    wire = "not needed: nothing leaves this machine" if near else f"{ASK} the worker speaks plain HTTP"
+    wire = f"{ASK} the worker speaks plain HTTP" + (", reached from this machine alone" if near else "")
     yield "Events are read on the way", "HTTPS by a proxy in front of the worker", wire
     yield "Files are stolen", "sealed files", "yes" if keeping["keys"] else _no("keeping.keys")
-    yield "Data are kept for too long", f"deleted after {facts.keeping.events_days:g} days", "yes"
+    if any(sink["kind"] == "redis" for sink in facts.each("sinks")):
+        yield "What Redis holds is stolen", "TLS and an encrypted disk", f"{ASK} the worker seals nothing there"
+    yield (
+        "Data are kept for too long",
+        f"deleted after {facts.keeping.events_days:g} days",
+        "yes, but for what is in the memory of a worker that runs for longer",
+    )
     yield "Nobody can show what was done", "a hash-chained audit log", "yes" if audit else _no("audit")
     sealed = "yes" if audit.get("key") else _no("audit.key")
     yield "The audit log is written anew by who runs the machine", "a key that signs its head", sealed
@@ -217,6 +233,10 @@ def risks(facts: Facts) -> Iterator[tuple[str, str, str]]:
 def _open(facts: Facts) -> Iterator[str]:
     yield "Whether a data protection officer, those who represent workers, or the people themselves were heard."
     yield "Whether consent can be freely given here: that of employees and students rarely is."
+    yield (
+        "What Article 13 of the GDPR wants told besides: the legal basis, the data protection officer, receivers and"
+        " transfers, and the right to complain to an authority; in `notice.text`, or a page that it names."
+    )
     yield "Who looks at what comes out, what they may do with it, and what they are trained in (human oversight)."
     yield "What happens when somebody contests, and how soon."
     yield "How the machines, backups and networks are kept, and who may enter them."

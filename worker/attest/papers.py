@@ -1,5 +1,8 @@
 """All papers of one configuration on one day: the same ones give the same bytes."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +16,12 @@ def papers(config: Path, day: date) -> dict[str, str]:
     """Markdown by file name. Raises ConfigError for what a worker would not start with on that day."""
     facts = gather(config, day)
     return {"notice.md": notice(facts), "impact-assessment.md": impact(facts), "system-card.md": system(facts)}
+
+
+def manifest(texts: Mapping[str, str], day: date) -> str:
+    """JSON: the day, and the SHA-256 of each file."""
+    listed = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    return json.dumps({"date": day.isoformat(), "sha256": listed}, indent=2) + "\n"
 
 
 def notice(facts: Facts) -> str:

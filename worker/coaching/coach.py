@@ -74,6 +74,8 @@ class Coach:
         loaded = load(rules)
         self.unused = {rule.name: why for rule in loaded if (why := _unused(rule, managers, emotion))}
         """Rules that are left out, and the option that does so."""
+        self.on_tone = frozenset(rule.name for rule in loaded if rule.needs == "emotion")
+        """Rules whose prompts, and the answers to them, tell how a voice sounded."""
         self.counts: Counter[str] = Counter()
         """How often something was `said`, or held back for one of the reasons of `HeldBack`; `dropped` are events that
         rules wait for, and that came faster than they were looked at."""

@@ -87,9 +87,8 @@ class Triggers:
                 self._drop(event.speaker)
             case SpeakerAnalysed(speaker=speaker) if speaker in self.here:
                 self.here[speaker].analysed = event.analysed
-                if not event.analysed:
-                    self.here[speaker].speaking = False
-                    self._drop(speaker)
+                self.here[speaker].speaking &= event.analysed
+                self._drop(speaker)
             case SpeechStarted(speaker=speaker) | SpeechEnded(speaker=speaker) if speaker in self.here:
                 self.here[speaker].analysed = True  # whoever agreed only after they joined
                 self.here[speaker].speaking = isinstance(event, SpeechStarted)
@@ -164,7 +163,7 @@ class Triggers:
         return values
 
     def _drop(self, speaker: str) -> None:
-        """Nothing that waits may be said to, or of, somebody who is not there or not heard any more."""
+        """Nothing that waits may be said to, or of, somebody who is not there, or who agrees to less by now."""
         self._streaks = {key: streak for key, streak in self._streaks.items() if speaker not in key[1:]}
         self.due = {key: due for key, due in self.due.items() if speaker not in (*key[1:], *_named(due.event))}
         self._occasions = [event for event in self._occasions if speaker not in _named(event)]

@@ -80,6 +80,10 @@ class Balance:
             self._forgotten_s += self.people.pop(name).past_s
         return forgotten
 
+    def forget(self, speaker: str) -> None:
+        """Their seconds are in nobody's share any more."""
+        self.people.pop(speaker, None)
+
     def here(self, speaker: str) -> bool:
         person = self.people.get(speaker)
         return person is not None and person.here

@@ -1,13 +1,14 @@
 """The dynamics of a conversation: who has the floor, who cuts in on whom, and the numbers that follow."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from worker.conversation.measure import going, measure
 from worker.conversation.ordering import Ordered, Ordering
-from worker.conversation.sums import Sums
+from worker.conversation.sums import MEASURED, Sums
 from worker.conversation.turns import TurnRules
 from worker.errors import ConfigError
-from worker.events import ConversationMeasured, Event
+from worker.events import ConversationMeasured, Event, SpeakerAnalysed, SpeakerJoined, SpeakerLeft, SpeechMeasured
 from worker.figures import Figures
 
 
@@ -15,7 +16,8 @@ class Dynamics:
     """Judges what happened up to `settle_s` ago, when the end of every utterance is known, in the order of `at`.
 
     So all it says is exact for the moment that it names, and the same however late each fact came within `settle_s`.
-    Only people who are analysed are counted. Those who leave keep their talk.
+    Only people who are analysed are counted. Those who leave keep their talk. Who withdraws is forgotten at once, with
+    all that was not settled of them, and nothing that is said from then on names them.
     """
 
     def __init__(
@@ -50,9 +52,21 @@ class Dynamics:
         return {"late": self._ordering.late, "dropped": self._ordering.dropped}
 
     def push(self, event: Event) -> Iterable[Event]:
+        if isinstance(event, SpeakerAnalysed | SpeakerJoined):
+            self._limit(event)
         if isinstance(event, Ordered):
             self._ordering.push(event)
         return ()
+
+    def _limit(self, event: SpeakerAnalysed | SpeakerJoined) -> None:
+        """Forget what this person does not agree to any more; that can't wait until it is settled."""
+        if not event.analysed:
+            self._ordering.rewrite(event.speaker, _unheard)
+            self._sums.forget(event.speaker)
+        elif event.level not in MEASURED:
+            self._ordering.rewrite(event.speaker, lambda one: None if isinstance(one, SpeechMeasured) else one)
+            self._sums.paces.pop(event.speaker, None)
+        self._figures = None
 
     def tick(self, at: float) -> Iterable[Event]:
         """What is certain by now, and one ConversationMeasured for each whole `every_s` that is settled."""
@@ -101,3 +115,10 @@ class Dynamics:
         return ConversationMeasured(
             at, self._window_s, found.room, found.people, found.sides, found.interrupted_by, found.floor, found.silent
         )
+
+
+def _unheard(event: Ordered) -> Ordered | None:
+    """What is left of an event of somebody who was not analysed."""
+    if isinstance(event, SpeakerJoined):
+        return replace(event, analysed=False)
+    return event if isinstance(event, SpeakerLeft) else None

@@ -83,6 +83,16 @@ class Floor:
         self._claims.pop(speaker, None)
         self._heard = self._heard and heard
 
+    def forget(self, speaker: str, heard: bool) -> None:
+        """This one withdrew: nothing is decided about them, and who speaks next follows on nobody."""
+        self._overlaps.forget(speaker)
+        self.table.speaking.pop(speaker, None)
+        if self.table.holds(speaker):
+            self.table.turn = self._before = None
+        if self._before is not None and self._before[0] == speaker:
+            self._before = None
+        self.leave(speaker, heard)
+
     def close(self, at: float) -> list[Event]:
         """Nobody is heard from now on; no pause is waited for any more."""
         said = self.advance(at)

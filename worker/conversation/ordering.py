@@ -1,7 +1,7 @@
 """Puts what is known a little late into the order in which it happened."""
 
-from collections.abc import Iterator
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 from worker.events import (
@@ -59,6 +59,14 @@ class Ordering:
             self._started.pop(event.speaker, None)
         self._pushed += 1
         heappush(self._heap, (at, rank, event.speaker, self._pushed, event))
+
+    def rewrite(self, speaker: str, change: Callable[[Ordered], Ordered | None]) -> None:
+        """Put in the place of each event of somebody that waits what `change` makes of it; None takes it out."""
+        heap, self._heap = self._heap, []
+        for at, rank, who, number, event in heap:
+            if (left := change(event) if who == speaker else event) is not None:
+                self._heap.append((at, rank, who, number, left))
+        heapify(self._heap)
 
     def until(self, settled: float) -> Iterator[tuple[float, Ordered]]:
         """Everything up to this moment with when it happened; what comes out is no longer held."""

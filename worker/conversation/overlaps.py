@@ -129,6 +129,10 @@ class Overlaps:
                 said += self._resolve(entry)
         return said
 
+    def forget(self, speaker: str) -> None:
+        """Nothing is decided of what this one took part in."""
+        self._entries = [entry for entry in self._entries if speaker not in (entry.by, entry.on)]
+
     def close(self) -> list[Event]:
         return [event for entry in list(self._entries) for event in self._resolve(entry)]
 

@@ -74,7 +74,7 @@ class Shifts:
             case EmotionEstimated(provisional=False):
                 voice = self._voices.setdefault(event.speaker, Voice())
                 return [*self._rose(event, voice.arousal), *self._turned(event, voice.valence)]
-            case SpeakerLeft() | SpeakerAnalysed(analysed=False):
+            case SpeakerLeft() | SpeakerAnalysed():
                 self._voices.pop(event.speaker, None)
         return ()
 

@@ -58,6 +58,15 @@ class Sums:
                 self.paces.setdefault(event.speaker, Pace()).push(event)
         return said
 
+    def forget(self, speaker: str) -> None:
+        """This one withdrew: what was counted of them is no more, and of what was being decided about them nothing
+        comes. What the whole room was counted stays."""
+        self.activity.leave(speaker)
+        self.floor.forget(speaker, self.activity.heard)
+        self.balance.forget(speaker)
+        self.tallies.forget(speaker)
+        self.paces.pop(speaker, None)
+
     def close(self, at: float) -> list[Event]:
         return [*self.advance(at), *self._tallied(self.floor.close(at))]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from worker.errors import ConfigError
-from worker.events import Event, SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted, TalkTime
+from worker.events import Event, SpeakerAnalysed, SpeakerJoined, SpeakerLeft, SpeechEnded, SpeechStarted, TalkTime
 from worker.figures import Talk
 
 LEAVERS, LEAVERS_TOLD = 200, 20
@@ -17,6 +17,7 @@ class TalkTimes:
     sum of their seconds is kept, so that shares stay right.
 
     Speakers who are not analysed are left out, until they agree: nothing is known about them, and 0 would be a claim.
+    Who withdraws is forgotten, also in what others' shares are parts of.
     An utterance that goes on counts up to `settle_s` before now: by default its end is known at most 1.0 s after the
     fact (0.4 s of silence, or of sound that then stopped coming for 0.6 s). So no number is ever taken back; should an
     end be known later than that, the number stands still instead.
@@ -48,7 +49,14 @@ class TalkTimes:
                 self._ended.append(event)
             case SpeakerLeft() if event.speaker in self._past:
                 self._left[event.speaker] = None
+            case SpeakerAnalysed(analysed=False) | SpeakerJoined():
+                self._let_go(event.speaker)
         return ()
+
+    def _let_go(self, speaker: str) -> None:
+        for kept in (self._past, self._said, self._open, self._left):
+            kept.pop(speaker, None)
+        self._ended = [event for event in self._ended if event.speaker != speaker]
 
     def _count(self, event: SpeakerJoined | SpeechStarted) -> None:
         self._past.setdefault(event.speaker, 0.0)
@@ -94,7 +102,5 @@ class TalkTimes:
     def _forget(self) -> None:
         """Let go of the oldest of too many who left. By now all that they said has been counted."""
         for speaker in list(self._left)[: max(0, len(self._left) - LEAVERS)]:
-            self._forgotten_s += self._said.pop(speaker)
-            del self._left[speaker], self._past[speaker]
-            self._open.pop(speaker, None)
-            self._ended = [event for event in self._ended if event.speaker != speaker]
+            self._forgotten_s += self._said[speaker]
+            self._let_go(speaker)

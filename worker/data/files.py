@@ -96,9 +96,5 @@ class LinesStore:
         left = without_message(message, whom)
         if left is message:
             return line
-        tally.places.append(place(message))
-        if left is None:
-            tally.gone += 1
-            return None
-        tally.cut += 1
-        return self._seal.seal(written(left))
+        tally.note(place(message), gone=left is None)
+        return None if left is None else self._seal.seal(written(left))

@@ -14,8 +14,6 @@ from worker.sinks.fanout import Fanout
 
 WAIT_S = 5.0
 """Seconds in which a sink may finish what it has in hand."""
-
-
 AT_ONCE = 20
 """Events that are looked at without letting others run."""
 

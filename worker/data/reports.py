@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -14,7 +14,7 @@ from worker.data.decisions import Misshapen
 from worker.data.person import Census, Whom
 from worker.data.records import Record, about_meeting, as_meeting, judged, learn_meeting, without_meeting
 from worker.data.stores import Tally, Unreached
-from worker.ops.disk import ROOT
+from worker.ops.disk import replace
 from worker.report.page import as_csv, as_html, as_json
 
 ENDINGS: Mapping[str, Callable[[Record], str]] = {".html": as_html, ".csv": as_csv, ".json": as_json}
@@ -81,7 +81,7 @@ class ReportStore:
                 if record is None:
                     path.unlink()
                 else:
-                    _replace(path, text(record).encode())
+                    replace(path, text(record).encode(), stat.S_IMODE(path.stat().st_mode))
             except OSError as error:
                 reason = f"{path} cannot be written ({error.strerror}): see to its rights and its disk."
                 raise Unreached(reason, tally) from None
@@ -126,18 +126,3 @@ def _record(path: Path) -> Record | None:
 
 def _damaged(stem: Path) -> str:
     return f"the record of the report {stem} is damaged: look into its files, and take them away."
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """The file has its rights, and all of the new or all of the old, whenever the machine stops. Raises OSError."""
-    fresh = path.with_name(path.name + ".new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(file, "wb") as stream:
-        state = path.stat()
-        if os.geteuid() == ROOT:
-            os.fchown(file, state.st_uid, state.st_gid)
-        os.fchmod(file, state.st_mode & 0o7777)
-        stream.write(data)
-        stream.flush()
-        os.fsync(file)
-    os.replace(fresh, path)

@@ -38,6 +38,12 @@ class Tally:
     def records(self) -> int:
         return self.gone + self.cut
 
+    def note(self, place: str, gone: bool) -> None:
+        """One record more, which is gone or was cut."""
+        self.places.append(place)
+        self.gone += gone
+        self.cut += not gone
+
     def add(self, other: "Tally") -> None:
         self.gone, self.cut, self.unread = self.gone + other.gone, self.cut + other.cut, self.unread + other.unread
         self.places += other.places

@@ -14,15 +14,13 @@ from worker.data.person import Census, Whom
 from worker.data.records import about_message, learn, parsed, place, without_message, written
 from worker.data.stores import Tally, Unreached
 from worker.errors import ConfigError
-from worker.report.sources import ERASED
-from worker.secrets import reveal
+from worker.report.sources import ERASED, client
 
 CHUNK = 500
 ATTEMPTS = 200
 """Swaps that a writer may foil: each takes some milliseconds, in which a room says a few events at most."""
 LEFTOVER_MS = 600_000
 """How long a copy that a crash left behind is kept, in milliseconds."""
-WAIT_S = 5.0
 STREAMS = ("events", "prompts")
 OF_SPEAKER = b"speaker:"
 
@@ -54,7 +52,7 @@ class RedisStore:
 
     def _asked(self, ask: Any, about: Any) -> Any:
         try:
-            with _client(self._url) as redis:
+            with client(self._url, as_text=False) as redis:
                 return ask(redis, about)
         except (RedisError, OSError) as error:
             reason = f"Redis does not answer ({type(error).__name__}): start it, or correct the sink's url."
@@ -201,20 +199,9 @@ def _without(entry: Entry, whom: Whom, tally: Tally) -> Entry | None:
     left = without_message(message, whom)
     if left is message:
         return entry
-    tally.places.append(place(message))
-    if left is None:
-        tally.gone += 1
-        return None
-    tally.cut += 1
-    return name, {**fields, b"event": written(left)}
+    tally.note(place(message), gone=left is None)
+    return None if left is None else (name, {**fields, b"event": written(left)})
 
 
 def _epoch(text: bytes | None) -> int:
     return int(text) if text is not None and text.isdigit() else -1
-
-
-def _client(url: str) -> Redis:
-    try:
-        return Redis.from_url(reveal(url), socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
-    except (ValueError, TypeError, RedisError):
-        raise ConfigError("the Redis url is not one: write redis://user:password@host:6379/0.") from None

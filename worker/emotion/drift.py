@@ -126,13 +126,14 @@ class DriftWatch:
 
     Among `speakers` people who speak equally long each is 1 / `speakers` of the mean. With 10 no single voice can move
     the mean confidence by a `slip` of 0.1 of its value, nor the voiced part by VOICED_MOVED, though its own went from
-    full to nothing; so 1 / `slip` is the least that speaks of all and not of one.
+    full to nothing; so 1 / `slip` is the least that speaks of all and not of one, and a configuration names no fewer
+    than five.
     """
 
     def __init__(
         self,
         windows: Annotated[int, Field(ge=50)] = 500,
-        speakers: Annotated[int, Field(ge=1)] = 10,
+        speakers: Annotated[int, Field(ge=5)] = 10,
         slip: Annotated[float, Field(gt=0, lt=1)] = 0.1,
     ) -> None:
         self._windows, self._speakers, self._step = windows, speakers, ceil(windows / STEPS)

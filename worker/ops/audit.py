@@ -5,19 +5,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import structlog
 from aiohttp import web
 from pydantic import Field
 
 from worker.errors import ConfigError
-from worker.ops.http import Handler
+from worker.ops.http import Doors, Handler
 from worker.ops.ledger import Ledger, Note
-from worker.ops.tokens import Right
 from worker.privacy.audit import AuditError, check_facts
 from worker.privacy.keeping import Keeping
-from worker.prompts import Audience
 from worker.secrets import reveal
 
 WAITING = 10_000
@@ -121,24 +119,13 @@ class Audit:
             self._writing.cancel()
 
 
-class Server(Protocol):
-    """The worker's HTTP server."""
-
-    def serve(self, method: str, path: str, handler: Handler) -> None: ...
-
-    @property
-    def loopback(self) -> bool: ...
-
-    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
-
-
 class Noted:
     """The server for those who open doors on it, and every request at these doors is noted: which, and how it ended.
 
     Neither who asked nor for what: tokens have no names, and addresses hold those of rooms.
     """
 
-    def __init__(self, server: Server, audit: Audit) -> None:
+    def __init__(self, server: Doors, audit: Audit) -> None:
         self._server, self._audit = server, audit
         self.authorise = server.authorise
         self._counted: dict[tuple[str, str, int], tuple[float, int]] = {}

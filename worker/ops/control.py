@@ -11,7 +11,7 @@ from pydantic import Field
 
 from worker.errors import ConfigError, RoomError
 from worker.ops.allowed import Allowed
-from worker.ops.http import Handler
+from worker.ops.http import Doors, Handler
 from worker.ops.openapi import document
 from worker.ops.tokens import EVERY, LONGEST_S, Pass, Right
 from worker.privacy.consent import Terms
@@ -26,6 +26,7 @@ STATUS = {
     "name_taken": 409,
     "other_feed": 409,
     "other_terms": 409,
+    "erased": 409,
     "full": 503,
 }
 """What is answered for the codes of errors; 503 for all others."""
@@ -38,25 +39,16 @@ CONSENT = (
     'send {"speaker": "…", "level": "presence", "metrics", "prosody" or "emotion"}, or "analysed": true or false in '
     'place of the level; "text", "purpose", "role" and "feed" as far as you know them.'
 )
+EXPLICIT = (
+    "emotion needs the words that were agreed to: send their version, of GET /v1/page or notice.version, as text."
+)
 NAMED = ("env:", "file:")
 """How a configuration names secrets; they are the operator's alone."""
 OPERATORS = frozenset({"consent", "display", "listen_only", "notice_by"})
 """Settings by which people learn that they are analysed, or agree to it; templates may hold them, and no request."""
 
-
 RIGHT = web.RequestKey("right", Right)
 """Where a request keeps what its token gives."""
-
-
-class Server(Protocol):
-    """The worker's HTTP server."""
-
-    def serve(self, method: str, path: str, handler: Handler) -> None: ...
-
-    @property
-    def loopback(self) -> bool: ...
-
-    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
 
 
 class Rooms(Protocol):
@@ -115,7 +107,7 @@ class Control:
 
     def __init__(
         self,
-        server: Server,
+        server: Doors,
         rooms: Rooms,
         token: str | None = None,
         allow: tuple[str, ...] = (),
@@ -145,7 +137,7 @@ class Control:
         Allowed(options["allow"])
 
     @staticmethod
-    def check_place(server: Server, token: str | None) -> None:
+    def check_place(server: Doors, token: str | None) -> None:
         """Raises ConfigError where others than this machine reach the server, and the API has no token of its own."""
         if not server.loopback and not token:
             raise ConfigError(
@@ -213,6 +205,8 @@ class Control:
         role = rest.get("role", "")
         if role and role not in (*ROLES, *ALIASES):
             raise ConfigError(f"role must be one of {', '.join(ROLES)}.")
+        if level is Level.EMOTION and "text" not in given:
+            raise ConfigError(EXPLICIT)
         terms = self._rooms.terms(given) if given else None
         named = None if feed is None else str(feed)
         self._rooms.consent(request.match_info["id"], speaker, level, terms, role, named)
@@ -230,7 +224,7 @@ class Control:
         raise ConfigError(f'send {{"audience": one of {", ".join(AUDIENCES)}, "speaker": "…", "ttl_s": seconds}}.')
 
     def _at_most(self, right: Right, audience: Audience, ttl_s: float) -> float:
-        """What a signed token makes outlasts it not, nor is it the like of it: nobody keeps a right by renewing it."""
+        """What a signed token makes ends with it and is none for operators: nobody keeps a right by renewing it."""
         left_s = right.left_s(time.time())
         if audience == "operator" and left_s != math.inf:
             raise web.HTTPForbidden(text="A signed token makes none for operators: ask with control.token.")

@@ -1,16 +1,17 @@
 """What the engagement dashboard asks for: the meetings there are, the record of one, and what came since."""
 
 import asyncio
-from typing import Annotated, Protocol
+import math
+import time
+from typing import Annotated
 
 import structlog
 from aiohttp import web
 from pydantic import Field
 
 from worker.errors import ConfigError
-from worker.ops.http import Handler
-from worker.ops.tokens import Right
-from worker.prompts import Audience
+from worker.ops.http import Doors
+from worker.privacy.keeping import Keeping
 from worker.report.archive import Archive
 from worker.report.group import SMALLEST, withheld
 from worker.report.keeper import Keeper
@@ -18,17 +19,6 @@ from worker.report.page import as_json
 from worker.secrets import reveal
 
 log = structlog.get_logger()
-
-
-class Server(Protocol):
-    """The worker's HTTP server."""
-
-    def serve(self, method: str, path: str, handler: Handler) -> None: ...
-
-    @property
-    def loopback(self) -> bool: ...
-
-    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
 
 
 class Dashboard:
@@ -43,12 +33,13 @@ class Dashboard:
 
     def __init__(
         self,
-        server: Server,
+        server: Doors,
         token: str | None = None,
         prompts: bool = False,
         remembered: Annotated[int, Field(ge=0, le=1000)] = 5,
         redis: str = "",
         smallest_group: Annotated[int, Field(ge=1, le=1000)] = SMALLEST,
+        keeping: Keeping | None = None,
     ) -> None:
         if not server.loopback and not token:
             raise ConfigError(
@@ -61,6 +52,7 @@ class Dashboard:
         self._archive = Archive(redis, remembered, prompts, smallest_group) if redis else None
         self._keepers: dict[str, Keeper] = {}
         """By name of the room, the newest last."""
+        self._keeping = keeping
         server.serve("GET", "/v1/meetings", self._list)
         server.serve("GET", "/v1/meetings/{room}", self._show)
         server.serve("GET", "/v1/meetings/{room}/beside", self._beside)
@@ -74,9 +66,17 @@ class Dashboard:
         keeper = self._keepers[room] = Keeper(room, epoch, self.prompts)
         return keeper
 
+    def _drop_due(self) -> None:
+        """Forget meetings that ended as long ago as events are kept."""
+        longest = self._keeping.events_s if self._keeping is not None else math.inf
+        for room, one in [*self._keepers.items()]:
+            if not one.open and time.time() - one.meeting.ended >= longest:
+                del self._keepers[room]
+
     async def _list(self, request: web.Request) -> web.Response:
         """Rooms that are open here first; of those in Redis alone nobody knows whether they are: `open` is null."""
         right = self._server.authorise(request, self._token, "manager")
+        self._drop_due()
         newest = [*self._keepers.items()][::-1]
         kept = [
             {"room": name, "epoch": one.meeting.epoch, "open": one.open}
@@ -94,6 +94,7 @@ class Dashboard:
     def _admit(self, request: web.Request) -> tuple[str, Keeper | None]:
         """The room that is asked for, and what is kept of it here. Raises the refusal."""
         right, room = self._server.authorise(request, self._token, "manager"), request.match_info["room"]
+        self._drop_due()
         kept = self._keepers.get(room)
         if not right.covers(room, kept.meeting.epoch if kept is not None else None):
             raise web.HTTPForbidden(text="This token is for another meeting.")

@@ -34,8 +34,11 @@ def append(path: Path, data: bytes) -> None:
         os.close(file)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """The file holds either what it held or all of this, whenever the machine stops. Raises OSError."""
+def replace(path: Path, data: bytes, mode: int = OWNER) -> None:
+    """The file holds either what it held or all of this, whenever the machine stops; `mode` are its rights then.
+
+    Raises OSError.
+    """
     fresh = path.with_name(path.name + ".new")
     file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER)
     try:
@@ -44,6 +47,7 @@ def replace(path: Path, data: bytes) -> None:
         if os.geteuid() == ROOT and path.exists():  # whose commands must not lock the worker out of its files
             state = os.stat(path)
             os.fchown(file, state.st_uid, state.st_gid)
+        os.fchmod(file, mode)
         os.fsync(file)
     finally:
         os.close(file)

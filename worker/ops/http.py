@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -24,6 +24,18 @@ from worker.ops.tokens import LEEWAY_S, LONGEST_S, Pass, Right
 from worker.prompts import Audience
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Doors(Protocol):
+    """What whoever serves more paths needs of the server; see `Server`."""
+
+    def serve(self, method: str, path: str, handler: Handler) -> None: ...
+
+    @property
+    def loopback(self) -> bool: ...
+
+    def authorise(self, request: web.Request, token: str | None = None, audience: Audience | None = None) -> Right: ...
+
 
 BAD_MESSAGE = 4400
 BAD_TOKEN = 4401

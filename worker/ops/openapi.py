@@ -59,9 +59,9 @@ CONSENT: Document = {
         "level": {"enum": [*LEVELS], "description": "How much they agree to; `presence` is a no."},
         "analysed": {
             "type": "boolean",
-            "description": "In place of `level`: as much as the policy wishes for.",
+            "description": "In place of `level`: as much as the policy wishes for, short of emotion.",
         },
-        "text": {**TEXT, "description": "The version of the words that they were shown."},
+        "text": {**TEXT, "description": "The version of the words that they were shown; emotion needs it."},
         "purpose": {**TEXT, "description": "What they were told it is for."},
         "role": {
             "enum": [*ROLES, *ALIASES],
@@ -105,7 +105,7 @@ REFUSALS = {
     "401": "The token is missing or wrong.",
     "403": "A page from elsewhere asked, or the token does not give this.",
     "404": "There is no such room or speaker.",
-    "409": "A room of this name is open, or the person is on another feed by now.",
+    "409": "A room of this name is open, or the person is on another feed by now or agreed to other words.",
     "413": "What was sent is too large.",
     "415": "What was sent is not of the type application/json.",
     "422": "What was sent can't be done; the sentence says why.",

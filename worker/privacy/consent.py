@@ -1,5 +1,6 @@
 """How much each person agreed to have made of their voice, and how much of that the law leaves."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,14 +81,19 @@ class Consent:
         self._law = law
         self._standings = dict.fromkeys(withdrawn, Standing(State.WITHDRAWN))
         self._levels: dict[str, Level] = {}
+        self._withdrawals: Counter[str] = Counter()
+        self._barred: set[str] = set()
         self._roles: dict[str, str] = {}
         self._present: dict[str, str] = {}
         self._changed, self._ruled = changed, ruled
 
     def present(self, speaker: str, person: str, role: str = "") -> None:
-        """Somebody is in the room under this name; if it is not who was there before, a yes was not theirs to give."""
+        """Somebody is in the room under this name. If it is not who was there before, a yes was not theirs to give, and
+        their role was not said of them: it holds on only where it is stricter than what is told of nobody."""
         if self._present.get(speaker, person) != person:
             self.lapse(speaker, "replaced")
+            if self._law.level_for("") < self._law.level_for(self._roles.get(speaker, "")):
+                self.assign(speaker, "")
         self._present[speaker] = person
         if role or speaker not in self._roles:
             self.assign(speaker, role)
@@ -107,18 +113,27 @@ class Consent:
     def record(self, speaker: str, level: Level | None, by: str, terms: Terms | None = None) -> bool:
         """Somebody's answer: how much they agree to, PRESENCE for no; None for as much as the room wishes for.
 
-        A yes to other `terms` than those that hold changes nothing, and gives False. Without `terms` nobody knows what
-        was shown.
+        A yes to other `terms` than those that hold, or of who is barred, changes nothing, and gives False. Without
+        `terms` nobody knows what was shown.
         """
         agreed = self._law.wished if level is None else level
         if agreed is Level.PRESENCE:
             said_yes = self.standing(speaker).state in (State.GRANTED, State.WITHDRAWN)
             self._stand(speaker, Standing(State.WITHDRAWN if said_yes else State.DENIED), by, terms)
             return True
-        if terms is not None and terms != self.terms:
+        if speaker in self._barred or (terms is not None and terms != self.terms):
             return False
         self._stand(speaker, Standing(State.GRANTED, agreed), by, terms)
         return True
+
+    def bar(self, speaker: str) -> None:
+        """Nothing more is to be made of this voice here, whatever is said: who was erased, and could only come back
+        under the same name, would be heard with nobody seeing it."""
+        self.record(speaker, Level.PRESENCE, "page")
+        self._barred.add(speaker)
+
+    def is_barred(self, speaker: str) -> bool:
+        return speaker in self._barred
 
     def lapse(self, speaker: str, by: str) -> None:
         """A yes is somebody's no more; they are asked anew."""
@@ -149,6 +164,10 @@ class Consent:
         """How much may be made of this voice now."""
         return self._levels.get(speaker, Level.PRESENCE)
 
+    def withdrawals(self, speaker: str) -> int:
+        """How often this voice has ceased to be heard, for whatever reason."""
+        return self._withdrawals[speaker]
+
     def may_hear(self, speaker: str) -> bool:
         return speaker in self._levels
 
@@ -169,5 +188,5 @@ class Consent:
         level = min(self.standing(speaker).agreed, self._law.level_for(self._roles.get(speaker, "")))
         if level > Level.PRESENCE:
             self._levels[speaker] = level
-        else:
-            self._levels.pop(speaker, None)
+        elif self._levels.pop(speaker, None) is not None:
+            self._withdrawals[speaker] += 1

@@ -14,6 +14,7 @@ from worker.privacy.table import (
     CONTEXTS,
     EU,
     EXEMPTED,
+    FOR_EMOTION,
     LIFTED,
     PLACES,
     ROLES,
@@ -213,7 +214,9 @@ class Law:
         free = [verdict for verdict in verdicts if not verdict.must_not_change]
         verdict = min(free, key=lambda one: len(one.missing), default=verdicts[0])
         rule, sentence = verdict.rules(self.wished)[0], verdict.sentence(self.wished)
-        return f"policy.level {self.wished.word} is refused ({rule}): {sentence} Or set it to {highest.word}."
+        unknown = [f"policy.{key}" for key in ("jurisdiction", "context") if key in verdict.missing]
+        advice = f"State {' and '.join(unknown)}, unknown counts as the strictest; or set" if unknown else "Or set"
+        return f"policy.level {self.wished.word} is refused ({rule}): {sentence} {advice} it to {highest.word}."
 
     def explain(self, role: str = "") -> list[Finding]:
         """What is made of the voice and the words of a person in this role, and which rule says so."""
@@ -229,5 +232,11 @@ class Law:
         return [*found, Finding("text_sentiment", "positive or negative, from the words", False, rule, RULES[rule])]
 
     def conditions(self, role: str = "") -> list[str]:
-        """What whoever runs the worker must do before a person in this role is heard."""
-        return [CONDITIONS[condition] for condition in self.verdict_for(role).conditions]
+        """What whoever runs the worker must do before a person in this role is heard, as far as they are to be."""
+        level = self.level_for(role)
+        needless = {*FOR_EMOTION} if level < Level.EMOTION else set()
+        needless |= {"no_mood"} if level < Level.PROSODY else set()
+        held = [one for one in self.verdict_for(role).conditions if one not in needless]
+        asked = [] if "explicit_consent" in held else ["consent"]
+        names = dict.fromkeys(["notice", *asked, *held]) if level > Level.PRESENCE else {}
+        return [CONDITIONS[name] for name in names]

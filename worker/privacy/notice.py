@@ -36,7 +36,7 @@ MEASURED: Mapping[Level, str] = {
     ),
     Level.EMOTION: (
         "It measures who speaks, for how long, how turns change, and how loud, how fast and in how much pitch people"
-        " speak, and it estimates how each voice sounded: a computer's guess from the sound alone, which can be wrong."
+        " speak, and it estimates how voices sounded: a computer's guess from the sound alone, which can be wrong."
     ),
 }
 
@@ -70,7 +70,7 @@ class Notice:
         keeping: Keeping,
         operator: Annotated[str, Field(max_length=200)] = "",
         contact: Annotated[str, Field(max_length=200)] = "",
-        seen_by: Annotated[str, Field(max_length=200)] = "everyone in this room",
+        seen_by: Annotated[str, Field(max_length=200)] = "everyone in this room, and who runs it",
         text: Annotated[str, Field(max_length=4000)] = "",
         version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = "",
     ) -> None:
@@ -97,6 +97,7 @@ class Notice:
             f"Seen by: {facts['seen_by']}." if facts["seen_by"] else "",
             f"Sound is never stored; what is made of it is kept for {_days(self._keeping.events_days)} at most.",
             "You can say no, or change your mind at any time, and the call goes on as before.",
+            "What is kept of you is yours to have, and to have erased.",
             f"Contact: {facts['contact']}." if facts["contact"] else "",
         ]
         return self._text or " ".join(part for part in parts if part)

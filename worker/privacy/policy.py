@@ -18,6 +18,10 @@ class Policy(Protocol):
 
     def level(self, speaker: str) -> Level: ...
 
+    def withdrawals(self, speaker: str) -> int:
+        """How often this voice has ceased to be heard, also where it is heard again by now."""
+        ...
+
     def in_call_only(self, speaker: str) -> bool:
         """Whether how this voice sounded is for those in the call, and for nothing that keeps it or sums it up."""
         ...
@@ -58,6 +62,9 @@ class Recorded:
 
     def level(self, speaker: str) -> Level:
         return self._level
+
+    def withdrawals(self, speaker: str) -> int:
+        return 0
 
     def in_call_only(self, speaker: str) -> bool:
         return self._in_call_only

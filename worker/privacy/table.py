@@ -84,6 +84,8 @@ CONDITIONS: Mapping[str, str] = {
     "guardian": "get the consent of a guardian",
 }
 """What whoever runs the worker must do besides."""
+FOR_EMOTION = ("explicit_consent", "live_user_only", "no_aggregation", "high_risk", "exemption")
+"""Those of them that only emotion asks for."""
 
 
 @dataclass(frozen=True, slots=True)

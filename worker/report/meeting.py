@@ -51,6 +51,11 @@ class Meeting:
             "forgotten": 0,
         }
 
+    @property
+    def ended(self) -> float:
+        """When the last event in it was, in seconds since 1970."""
+        return self.epoch / 1000 + float(self._record["at"])
+
     def fold(self, message: Data) -> None:
         """Take in the next message as every listener gets it; one that was taken in before changes nothing."""
         kind, data = message["type"].removeprefix(PREFIX), message["data"]
@@ -127,8 +132,15 @@ def _left(record: dict[str, Any], data: Data) -> None:
 
 
 def _analysed(record: dict[str, Any], data: Data) -> None:
-    if data["speaker"] in record["people"]:
-        record["people"][data["speaker"]] |= {"analysed": data["analysed"], "level": data.get("level", "")}
+    """Who withdrew has no figures of now any more; the course of the meeting before that stays."""
+    speaker = data["speaker"]
+    if speaker in record["people"]:
+        record["people"][speaker] |= {"analysed": data["analysed"], "level": data.get("level", "")}
+    if not data["analysed"]:
+        record["talk"] = {who: talk for who, talk in record["talk"].items() if who != speaker}
+        if record["figures"] is not None:
+            people = {who: one for who, one in record["figures"]["speakers"].items() if who != speaker}
+            record["figures"] = {**record["figures"], "speakers": people}
 
 
 def _speech_started(record: dict[str, Any], data: Data) -> None:

@@ -132,7 +132,7 @@ class Reading:
 
         Where Redis has dropped the beginning of a meeting, a gap says so. Raises ConfigError when it does not answer.
         """
-        with _client(self._url) as redis:
+        with client(self._url) as redis:
             for message in self._entries(redis, "events"):
                 if message["epoch"] != self._epoch and message["seq"] > 1:
                     yield _dropped(message)
@@ -143,7 +143,7 @@ class Reading:
 
     def standing(self) -> Standing:
         """Raises ConfigError when Redis does not answer."""
-        with _client(self._url) as redis:
+        with client(self._url) as redis:
             try:
                 events, prompts = (bool(redis.exists(f"{self._key}:{part}")) for part in ("events", "prompts"))
                 erased: Any = redis.get(f"{self._key}:{ERASED}")
@@ -153,7 +153,7 @@ class Reading:
 
     def people(self) -> dict[str, Message]:
         """Who was in the room at last, by speaker. Raises ConfigError when Redis does not answer."""
-        with _client(self._url) as redis:
+        with client(self._url) as redis:
             try:
                 state: Any = redis.hgetall(f"{self._key}:state")
             except RedisError as error:
@@ -201,16 +201,22 @@ def _dropped(first: Message) -> Message:
 def rooms_in_redis(url: str) -> list[str]:
     """Names of the rooms whose events Redis holds. Raises ConfigError when it does not answer."""
     try:
-        with _client(url) as redis:
+        with client(url) as redis:
             keys = redis.scan_iter(match="ut:{*}:events", count=CHUNK)
             return sorted(key.removeprefix("ut:{").removesuffix("}:events") for key in keys)
     except RedisError as error:
         raise _trouble(error) from None
 
 
-def _client(url: str) -> Redis:
+def client(url: str, as_text: bool = True) -> Redis:
+    """Not connected yet; answers with str, or with bytes. `url` is redis://…, `env:NAME` or `file:PATH`.
+
+    Raises ConfigError for one that is none of these.
+    """
     try:
-        return Redis.from_url(reveal(url), decode_responses=True, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
+        return Redis.from_url(
+            reveal(url), decode_responses=as_text, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S
+        )
     except (ValueError, TypeError, RedisError):
         raise ConfigError("the Redis url is not one: write redis://user:password@host:6379/0.") from None
 

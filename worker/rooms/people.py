@@ -3,7 +3,7 @@
 from itertools import count
 
 PEOPLE = 1000
-"""Different people a room remembers, so that who comes back keeps their talk time."""
+"""Different people a room meets: each keeps their talk time when they come back, and nobody's number is given anew."""
 
 
 class People:
@@ -22,7 +22,7 @@ class People:
 
     def full(self, person: str) -> bool:
         """Whether this person is new and one too many."""
-        return person not in self._known and len(self._known) >= PEOPLE
+        return person not in self._known and len(self._known) + len(self._forgotten) >= PEOPLE
 
     def meet(self, person: str) -> tuple[str, int]:
         """Their pseudonym, and for which time they come. Nobody's is given to another."""

@@ -21,7 +21,8 @@ class Sink(Protocol):
     nobody else; see `worker.prompts`. One that has an attribute `in_call` that is True tells people in the call and
     keeps nothing beyond it. One that has a method `keep(envelope, reason)` is told of each event that is lost without
     `send` having been asked to take it. One that holds events in memory after `send` has `held()`, which lists them,
-    and `rewrite(change)`, where `change` answers what stays of each, or None.
+    and `rewrite(change)`, where `change` answers what stays of each, or None. One that knows something else of people
+    has `forget(speaker)`.
     """
 
     async def send(self, envelope: Envelope) -> None:

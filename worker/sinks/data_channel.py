@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from worker.envelope import Envelope
 from worker.errors import RoomError, SinkError
 from worker.events import ConversationMeasured, Gap, TalkTime
-from worker.prompts import IN_CALL, LETTERS, MANAGERS
+from worker.prompts import IN_CALL, LETTERS, MANAGERS, addressee, is_in_call
 from worker.sinks.delivery import Change
 from worker.sinks.snapshot import Snapshot
 
@@ -33,7 +33,7 @@ class DataChannelSink:
     anew, so that it is welcomed with a snapshot again. Listeners skip events whose `seq` their snapshot already has.
 
     What is for one person alone goes to that listener alone, where the room can tell them apart, and else nowhere; who
-    comes back is given the newest of it again.
+    comes back is given the newest of it again, but for what rests on a tone that is left to those in the call.
     """
 
     deadline_s = 2.0
@@ -93,11 +93,12 @@ class DataChannelSink:
 
     async def _post(self, letter: Envelope) -> None:
         if self._addresses and letter.audience != MANAGERS:
-            self._letters.append(letter)
+            if not is_in_call(letter.audience):
+                self._letters.append(letter)
             await self._tell(letter)
 
     async def _tell(self, letter: Envelope) -> None:
-        await self._room.send(letter.as_json(), to=letter.audience, greeting=False)
+        await self._room.send(letter.as_json(), to=addressee(letter.audience), greeting=False)
 
     def held(self) -> list[Envelope]:
         return list(self._letters)

@@ -9,7 +9,7 @@ import structlog
 
 from worker.envelope import Envelope
 from worker.errors import SinkError
-from worker.prompts import IN_CALL
+from worker.prompts import IN_CALL, is_in_call
 from worker.ring import Ring
 from worker.sinks import Sink
 
@@ -36,7 +36,7 @@ class Outlet:
 
     def __init__(self, sink: Sink, size: int | None = None) -> None:
         self.name = type(sink).__name__
-        self._audiences = {"": True, IN_CALL: getattr(sink, "in_call", False) is True}
+        self._in_call = getattr(sink, "in_call", False) is True
         self._private = getattr(sink, "private", False) is True
         self.delivered = 0
         self.failures: Counter[str] = Counter()
@@ -58,7 +58,8 @@ class Outlet:
 
     def takes(self, audience: str) -> bool:
         """Whether its sink may be given what is for this audience; empty is everyone."""
-        return self._audiences.get(audience, self._private)
+        alone = audience not in ("", IN_CALL)
+        return (self._private or not alone) and (self._in_call or not is_in_call(audience))
 
     def put(self, envelope: Envelope) -> None:
         """Hand over an event; never blocks."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 from worker.envelope import Envelope
 from worker.events import Gap
-from worker.prompts import IN_CALL, LETTERS, MANAGERS
+from worker.prompts import ALONE, IN_CALL, LETTERS, MANAGERS, is_in_call
 from worker.ring import Ring
 from worker.sinks.delivery import Change
 from worker.sinks.snapshot import Snapshot
@@ -16,7 +16,7 @@ class Feed:
 
     `snapshot` may be ahead of what was pushed: listeners are not told again what their snapshot already holds.
     What is for one audience alone goes to its listeners alone; each that comes is first given the newest of it. What is
-    for those in the call goes to participants, and is not kept.
+    for those in the call goes to participants while they are there, and is not kept.
     """
 
     def __init__(self, snapshot: Snapshot, history: int = 10_000, waiting: int = 1000) -> None:
@@ -32,8 +32,9 @@ class Feed:
         self._closed = False
 
     def push(self, envelope: Envelope) -> None:
-        if envelope.audience == IN_CALL:
-            self._private[IN_CALL] = envelope.seq
+        in_call = is_in_call(envelope.audience)
+        if in_call:
+            self._private[envelope.audience] = envelope.seq
         elif envelope.audience:
             self._letters.append(envelope)
             self._private[envelope.audience] = envelope.seq
@@ -41,7 +42,7 @@ class Feed:
             self._history.append(envelope)
             self._next = envelope.seq + 1
         for ring, audience in self._listeners.items():
-            if envelope.audience in _heard_by(audience):
+            if envelope.audience in _heard_by(audience) and (not in_call or self._snapshot.is_present(audience)):
                 ring.put(envelope)
 
     def held(self) -> list[Envelope]:
@@ -75,7 +76,7 @@ class Feed:
         self._listeners[ring] = audience
         try:
             letters = [letter for letter in self._letters if audience and letter.audience == audience]
-            last = {one: self._private.get(one, 0) for one in (audience, IN_CALL)}
+            last = {one: self._private.get(one, 0) for one in _heard_by(audience)}
             if letters:
                 last[audience] = _first(letters[0]) - 1
             if self._resumes(since):
@@ -111,7 +112,9 @@ class Feed:
 
 def _heard_by(audience: str) -> tuple[str, ...]:
     """The audiences that a listener of this one belongs to."""
-    return ("",) if not audience else ("", audience) if audience == MANAGERS else ("", audience, IN_CALL)
+    if audience in ("", MANAGERS):
+        return ("", audience)
+    return ("", audience, IN_CALL, f"{ALONE}{audience}")
 
 
 def _first(envelope: Envelope) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.envelope import Envelope
 from worker.errors import ConfigError, SinkError
-from worker.lines import Lines, first
+from worker.lines import OWNER, Lines, first
 from worker.sinks import Keeping
 
 AGAIN_S = 0.005
@@ -18,9 +18,9 @@ ATTEMPTS = 400
 class JsonlSink:
     """Every event is on its way to the disk when `send` returns; a line is written whole or not at all.
 
-    `append` false empties an existing file first. With `prompts`, what is said to one person alone is in it as well.
-    Lines are sealed where `keeping` has keys. Raises ConfigError when the file cannot be opened, or its first line was
-    sealed with another key.
+    A file that is made is its owner's alone to read. `append` false empties an existing one first. With `prompts`, what
+    is said to one person alone is in it as well. Lines are sealed where `keeping` has keys. Raises ConfigError when the
+    file cannot be opened, or its first line was sealed with another key.
     """
 
     def __init__(self, path: Path, append: bool = True, prompts: bool = False, keeping: Keeping | None = None) -> None:
@@ -30,7 +30,7 @@ class JsonlSink:
         try:
             if append and self._seal is not None:
                 self._seal.unseal(first(self._path), str(self._path))
-            self._lines = Lines(self._path, empty=not append)
+            self._lines = Lines(self._path, empty=not append, mode=OWNER)
         except OSError as error:
             raise ConfigError(f"{self._path} cannot be written ({error.strerror}): change `path`.") from None
 

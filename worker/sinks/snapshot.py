@@ -26,6 +26,8 @@ from worker.events import (
 TYPE = PREFIX + "snapshot.v1"
 LEAVERS = 200
 """People who left and are still in it, the newest."""
+SILENT = {"seconds": 0.0, "share": 0.0}
+"""The talk time of who has none, or agrees to none."""
 
 
 class Snapshot:
@@ -59,7 +61,8 @@ class Snapshot:
                 self._set(event.speaker, present=False, speaking=False, emotion=None)
                 self._leave(event.speaker)
             case SpeakerAnalysed():
-                kept = {} if event.level == "emotion" else {"emotion": None}
+                kept: dict[str, Any] = {} if event.level == "emotion" else {"emotion": None}
+                kept |= {} if event.analysed else {"speaking": False, "talk": dict(SILENT)}
                 self._set(event.speaker, analysed=event.analysed, level=event.level, **kept)
             case SpeakerMuted():
                 self._set(event.speaker, muted=True)
@@ -98,6 +101,9 @@ class Snapshot:
     def _set(self, speaker: str, **fields: Any) -> None:
         if speaker in self._speakers:
             self._speakers[speaker].update(fields)
+
+    def is_present(self, speaker: str) -> bool:
+        return bool(self._speakers.get(speaker, {}).get("present"))
 
     def present(self) -> set[str]:
         return {speaker for speaker, fields in self._speakers.items() if fields["present"]}
@@ -161,7 +167,7 @@ def _arrived(event: SpeakerJoined, before: dict[str, Any] | None) -> dict[str, A
         "present": True,
         "muted": False,
         "speaking": False,
-        "talk": before["talk"] if before else {"seconds": 0.0, "share": 0.0},
+        "talk": before["talk"] if before and event.analysed else dict(SILENT),
         "emotion": None,
     }
 

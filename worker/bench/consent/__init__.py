@@ -6,7 +6,7 @@ from worker.bench.consent import churn, cost, page, withdraw
 
 
 def run(quick: bool) -> dict[str, Any]:
-    """Everything takes about 45 minutes, of which 30 are people who come and go; `quick` three."""
+    """Everything takes about 15 minutes, of which 5 are people who come and go; `quick` two."""
     return {
         "cost": cost.measure(quick),
         "withdraw": withdraw.measure(quick),

@@ -14,7 +14,7 @@ from worker.bench.consent.tagged import NOBODY
 from worker.bench.consent.withdraw import spread_ms
 from worker.privacy.levels import LEVELS, Level
 
-MINUTES = 30.0
+MINUTES = 5.0
 
 
 def measure(minutes: float) -> dict[str, Any]:

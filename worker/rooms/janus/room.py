@@ -65,7 +65,7 @@ class JanusRoom:
         url: str,
         room: int | str,
         name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = "",
-        display: str = "Undertone (listens; says how voices sound)",
+        display: str = "Undertone (AI analysis)",
         pin: str = "",
         token: str = "",
         room_token: str = "",

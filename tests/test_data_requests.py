@@ -9,7 +9,7 @@ from tests.fakes import FakeSink, envelopes, folded
 from tests.test_data_stores import MEETING_OF_TWO, lines_of, put
 from worker.data.files import LinesStore
 from worker.data.memory import MemoryStore
-from worker.data.own import own_copy, own_erasure
+from worker.data.requests import PARTICIPANT, copy_of, erasure_of
 from worker.ops.audit import Audit
 from worker.ops.audit_cli import examine
 from worker.privacy.audit import AuditError
@@ -17,7 +17,13 @@ from worker.privacy.sealing import Seal
 from worker.sinks.fanout import Fanout
 
 NOW = datetime(2026, 1, 1, 13, tzinfo=UTC)
-ADA = ("quiet", "p1", 7)
+
+
+def ada(census):
+    return census.whom("p1", [7])
+
+
+ASKED = ("quiet", ada, NOW, PARTICIPANT)
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def noted(folder):
 
 async def test_a_copy_holds_each_record_once_and_is_noted(room):
     stores, audit, folder = room
-    copy = await own_copy(stores, *ADA, NOW, audit)
+    copy = await copy_of(stores, *ASKED, audit)
     assert copy.document["exported_at"] == "2026-01-01T13:00:00Z"
     assert copy.document["names"] == ["Ada"]
     assert {tuple(one["kept_in"]) for one in copy.document["records"]} == {("memory",), ("jsonl",), ("audit",)}
@@ -51,13 +57,13 @@ async def test_a_copy_holds_each_record_once_and_is_noted(room):
 
 async def test_an_erasure_is_noted_and_then_nobodys(room):
     stores, audit, folder = room
-    receipt = await own_erasure(stores, *ADA, NOW, audit)
+    receipt = await erasure_of(stores, *ASKED, audit)
     assert receipt.complete
     assert {answer.store for answer in receipt.answers} == {"memory", "jsonl", "audit"}
     assert noted(folder)[-1][1]["stores"] == ["memory", "jsonl"]
     assert "p1" not in (folder / "audit.jsonl.salts").read_text()
     assert examine([folder / "audit.jsonl"]).findings == []
-    assert (await own_copy(stores, *ADA, NOW)).records == 0
+    assert (await copy_of(stores, *ASKED)).records == 0
 
 
 async def test_a_log_that_cannot_be_written_leaves_the_erasure_undone_there(room, monkeypatch):
@@ -67,10 +73,10 @@ async def test_a_log_that_cannot_be_written_leaves_the_erasure_undone_there(room
         raise AuditError("its salts are damaged.")
 
     monkeypatch.setattr(audit.ledger, "forget", damaged)
-    receipt = await own_erasure(stores, *ADA, NOW, audit)
+    receipt = await erasure_of(stores, *ASKED, audit)
     assert [answer.store for answer in receipt.answers if answer.failed] == ["audit"]
     assert "damaged" in receipt.answers[-1].sentence()
     monkeypatch.setattr(audit.ledger, "known", damaged)
-    assert "audit" in (await own_copy(stores, *ADA, NOW, audit)).failed
+    assert "audit" in (await copy_of(stores, *ASKED, audit)).failed
     monkeypatch.undo()
-    assert (await own_erasure(stores, *ADA, NOW, audit)).complete
+    assert (await erasure_of(stores, *ASKED, audit)).complete
