@@ -82,7 +82,7 @@ class Asking:
     def _note_decision(self, speaker: str, role: str, run: tuple[str, int] | None) -> None:
         if self._audit is not None and run is not None:
             facts = self.law.decision(role)
-            facts["purpose"] = word(facts["purpose"])
+            facts["purpose"] = slug(facts["purpose"])
             self._audit.note("policy.decided", run[0], speaker, run[1], **facts)
 
     def _note(self, change: Change, run: tuple[str, int] | None) -> None:
@@ -93,7 +93,7 @@ class Asking:
         kind = "withdrawn" if state is State.UNKNOWN else state.value
         facts = {"by": change.by} | ({"level": agreed.word} if state is State.GRANTED else {})
         if change.terms == self.notice.terms():  # what comes with a no may be anything, and a name too
-            facts |= {"purpose": word(self.law.purpose), "text": self.notice.terms().text}
+            facts |= {"purpose": slug(self.law.purpose), "text": self.notice.terms().text}
         self._audit.note(f"consent.{kind}", run[0], change.speaker, run[1], **facts)
 
     def _remember(self, place: str, change: Change) -> None:
@@ -138,7 +138,7 @@ def is_elsewhere(cls: Any) -> bool:
     return not getattr(cls, "lockstep", False) and "server" not in signature(cls).parameters
 
 
-def word(text: str) -> str:
+def slug(text: str) -> str:
     """A purpose as the audit log has it, which holds no sentences."""
     return re.sub(r"[^A-Za-z0-9_.:/{}@+-]+", "-", text)[:200]
 

@@ -13,7 +13,7 @@ from worker.conversation.syllables import Stretches
 from worker.emotion import ENGINES, Emotion
 from worker.emotion.drift import DriftWatch
 from worker.emotion.smoothing import Smoother
-from worker.envelope import Numbering
+from worker.envelope import Numbering, epoch_of
 from worker.events import Event
 from worker.ops.dashboard import Dashboard
 from worker.ops.http import Server
@@ -101,7 +101,7 @@ class Worker:
         dashboard: Dashboard | None = None,
     ) -> None:
         self._settings = settings
-        epoch = round(room.started.timestamp() * 1000)
+        epoch = epoch_of(room.started)
         self._models = models.of(room.name)
         self.snapshot = Snapshot(room.name, epoch)
         keeping: Keeping = construct(Keeping, settings.keeping, "keeping")

@@ -10,6 +10,11 @@ from worker.events import PREFIX, Event, Gap
 from worker.prompts import audience_of
 
 
+def epoch_of(started: datetime) -> int:
+    """The number of a run of a room that began then: milliseconds since 1970."""
+    return round(started.timestamp() * 1000)
+
+
 def _rounded(value: Any) -> Any:
     """Numbers as far as they mean something: a tenth of a millisecond, or of a thousandth."""
     if isinstance(value, dict):

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from worker.audio.ear import Ear
 from worker.audio.rtp import RtpHeader
+from worker.envelope import epoch_of
 from worker.errors import ConfigError, RoomError
 from worker.events import SpeakerJoined, SpeakerLeft, SpeakerMuted, SpeakerUnmuted
 from worker.privacy.consent import Terms
@@ -232,8 +233,8 @@ class EmbeddedRoom:
             case {"type": "consent"}:
                 self._consent(one, message)
             case {"type": "pass"}:
-                epoch = round(self.started.timestamp() * 1000)
-                one.say({"type": "pass", "token": self._server.pass_for(self.name, epoch, one.speaker)})
+                token = self._server.pass_for(self.name, epoch_of(self.started), one.speaker)
+                one.say({"type": "pass", "token": token})
             case {"type": "coaching"}:
                 self._answer(one, message)
             case {"type": "leave"}:
